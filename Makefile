@@ -1,0 +1,38 @@
+# Two commands on a fresh machine: `make run` and `make test`. Only Python >= 3.11 and make are needed.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+ARGS ?=
+
+.PHONY: run test bench lint install clean
+
+run: $(VENV)/.run            ## install, then start Redis, API, workers and Flower; ARGS="--no-demo" passes options
+	$(BIN)/kennel up $(ARGS)
+
+test: $(VENV)/.test          ## install with the test tools, then run every test
+	$(BIN)/python -m pytest $(ARGS)
+
+bench: $(VENV)/.test         ## Kennel beside a naive FastAPI + Celery app, one table
+	$(BIN)/python -m benchmarks $(ARGS)
+
+lint: $(VENV)/.test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+install: $(VENV)/.run
+
+$(VENV)/bin/python:
+	$(PYTHON) -c 'import sys; sys.exit("Kennel needs Python 3.11 or newer; set PYTHON=…") if sys.version_info < (3, 11) else None'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.run: $(VENV)/bin/python pyproject.toml constraints.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: --no-binary kennel -c constraints.txt -e .
+	touch $@
+
+$(VENV)/.test: $(VENV)/bin/python pyproject.toml constraints.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: --no-binary kennel -c constraints.txt -e '.[test]'
+	touch $@ $(VENV)/.run
+
+clean:
+	rm -rf $(VENV) .kennel build *.egg-info

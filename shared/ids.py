@@ -1,0 +1,39 @@
+"""Identifiers: a prefix that says what it is, and 80 random bits in lower-case base 32."""
+
+from __future__ import annotations
+
+import secrets
+
+# Crockford's base 32 without i, l, o, u: no look-alikes, safe in URLs, Lua patterns and file names.
+_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+
+
+def _token(length: int) -> str:
+    bits = int.from_bytes(secrets.token_bytes(length * 5 // 8 + 1))
+    return "".join(_ALPHABET[(bits >> (5 * i)) & 31] for i in range(length))
+
+
+def execution_id() -> str:
+    return "exec_" + _token(16)
+
+
+def retriever_id() -> str:
+    return "ret_" + _token(16)
+
+
+def collection_id() -> str:
+    """`col_` and exactly 10 characters: that API's clients know collection ids by this shape."""
+    return "col_" + _token(10)
+
+
+def document_id() -> str:
+    return "doc_" + _token(16)
+
+
+def namespace_id() -> str:
+    return "ns_" + _token(10)
+
+
+def api_key() -> str:
+    """A secret: `sk_` and 160 bits."""
+    return "sk_" + _token(32)

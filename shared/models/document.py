@@ -1,0 +1,83 @@
+"""A document on its way through a pipeline."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+
+class Document:
+    """One stored document, its score, and what stages attached to it. Treat as immutable.
+
+    The stored JSON is kept as bytes and parsed only when a stage looks inside: a document that is
+    only found, filtered by the engine and returned is never parsed at all.
+    """
+
+    __slots__ = ("_payload", "attached", "collection_id", "document_id", "raw", "score")
+
+    def __init__(
+        self,
+        document_id: str,
+        collection_id: str,
+        raw: bytes | None = None,
+        *,
+        payload: Mapping[str, Any] | None = None,
+        score: float | None = None,
+        attached: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.document_id = document_id
+        self.collection_id = collection_id
+        self.raw = raw
+        self._payload = payload
+        self.score = score
+        self.attached: Mapping[str, Any] = attached or {}
+
+    @property
+    def payload(self) -> Mapping[str, Any]:
+        """The full stored document: ids, user fields at the root, system data under `_internal`."""
+        if self._payload is None:
+            self._payload = orjson.loads(self.raw or b"{}")
+        return self._payload
+
+    def with_score(self, score: float) -> Document:
+        return Document(
+            self.document_id,
+            self.collection_id,
+            self.raw,
+            payload=self._payload,
+            score=score,
+            attached=self.attached,
+        )
+
+    def with_attached(self, **fields: Any) -> Document:
+        """A copy with fields added at the root of the result, beside `payload`."""
+        return Document(
+            self.document_id,
+            self.collection_id,
+            self.raw,
+            payload=self._payload,
+            score=self.score,
+            attached={**self.attached, **fields},
+        )
+
+    def result(self) -> dict[str, Any]:
+        """The shape of an execution's result document; serialise with `orjson.dumps`."""
+        body: dict[str, Any] = {
+            "document_id": self.document_id,
+            "collection_id": self.collection_id,
+            "score": self.score if self.score is not None else 0.0,
+            "payload": orjson.Fragment(self.raw) if self.raw is not None else self._payload,
+        }
+        body.update(self.attached)
+        return body
+
+    def root(self) -> dict[str, Any]:
+        """What a field path is looked up in before the payload: ids, score, attached fields."""
+        return {
+            "document_id": self.document_id,
+            "collection_id": self.collection_id,
+            "score": self.score,
+            **self.attached,
+        }
