@@ -1,0 +1,102 @@
+"""Every Redis key of Kennel: what it holds, who writes it, how long it lives.
+
+| key                                   | type   | content                                       | written by        | TTL               |
+|---------------------------------------|--------|-----------------------------------------------|-------------------|-------------------|
+| kennel:exec:<id>                      | hash   | the execution record (docs/record.md)         | Lua only          | result_ttl_s after the end |
+| kennel:docs:<id>                      | list   | result documents when they are over one page  | finish            | with its record   |
+| kennel:sum:<id>                       | string | summary of an ended execution, its tombstone  | Lua only          | summary_ttl_s     |
+| kennel:hist:<retriever id>            | zset   | execution ids by sequence number              | submit            | summary_ttl_s     |
+| kennel:hist:<retriever id>:<status>   | zset   | the same, one per status but processing       | Lua only          | summary_ttl_s     |
+| kennel.<class>                        | list   | the Celery queue of a priority class          | Lua, Celery       | permanent, <= queue_max |
+| kennel:pending:<queue>                | zset   | ids whose message is out, by sequence number  | Lua only          | permanent, <= queue_max |
+| kennel:marks:<queue>                  | hash   | the two watermarks of the queue               | sweep             | permanent         |
+| kennel:leases                         | zset   | running ids by lease end (ms)                 | Lua only          | permanent, <= running |
+| kennel:seq                            | string | last sequence number                          | Lua only          | permanent         |
+| kennel:sweep                          | hash   | when the sweep ran, until when it holds       | sweep             | permanent         |
+| kennel:workers                        | zset   | worker names by last heartbeat (ms)           | heartbeat         | permanent, pruned |
+| kennel:idem:<digest>                  | string | execution id and body digest                  | submit            | idempotency_ttl_s |
+| kennel:def:<retriever id>:<version>   | string | immutable definition snapshot                 | API               | permanent, dies with its retriever |
+| kennel:retriever:<id>                 | hash   | version, body (JSON)                          | API               | permanent         |
+| kennel:collection:<id>                | hash   | body (JSON)                                   | API               | permanent         |
+| kennel:namespace:<id>                 | hash   | body (JSON)                                   | API               | permanent         |
+| kennel:names:<kind>:<scope>           | hash   | name -> id, unique within the scope           | API               | permanent         |
+| kennel:ids:<kind>:<scope>             | zset   | ids by creation time (ms)                     | API               | permanent         |
+| kennel:catalogue                      | hash   | stage id -> catalogue entry (JSON)            | workers at start  | permanent         |
+| kennel:key:<sha256>                   | string | an API key's record (JSON)                    | ops, API          | permanent         |
+| kennel:keys                           | hash   | key name -> sha256                            | ops, API          | permanent         |
+| kennel:wake:<api process>             | pub/sub| "<execution id> <revision> <status>"          | Lua only          | -                 |
+
+`<scope>` is a namespace id, or "-" for what belongs to the installation. Celery adds its own
+`_kombu.binding.*` sets (permanent, a few bytes).
+"""
+
+from __future__ import annotations
+
+CATALOGUE = "kennel:catalogue"
+API_KEYS = "kennel:keys"
+LEASES = "kennel:leases"
+WORKERS = "kennel:workers"
+INSTALLATION = "-"
+
+# The prefixes that scripts build keys from; shared/scripts.py hands this table to Lua.
+LUA = {
+    "RECORD": "kennel:exec:",
+    "DOCUMENTS": "kennel:docs:",
+    "SUMMARY": "kennel:sum:",
+    "HISTORY": "kennel:hist:",
+    "PENDING": "kennel:pending:",
+    "MARKS": "kennel:marks:",
+    "LEASES": LEASES,
+    "SEQUENCE": "kennel:seq",
+    "SWEEP": "kennel:sweep",
+    "WORKERS": WORKERS,
+    "WAKE": "kennel:wake:",
+    "IDEMPOTENCY": "kennel:idem:",
+    "RETRIEVER": "kennel:retriever:",
+    "COLLECTION": "kennel:collection:",
+}
+
+
+def execution(execution_id: str) -> str:
+    return f"kennel:exec:{execution_id}"
+
+
+def result_documents(execution_id: str) -> str:
+    return f"kennel:docs:{execution_id}"
+
+
+def summary(execution_id: str) -> str:
+    return f"kennel:sum:{execution_id}"
+
+
+def history(retriever_id: str, status: str | None = None) -> str:
+    return f"kennel:hist:{retriever_id}" + (f":{status}" if status else "")
+
+
+def pending(queue: str) -> str:
+    return f"kennel:pending:{queue}"
+
+
+def definition(retriever_id: str, version: int) -> str:
+    return f"kennel:def:{retriever_id}:{version}"
+
+
+def resource(kind: str, resource_id: str) -> str:
+    """`kind` is retriever, collection or namespace."""
+    return f"kennel:{kind}:{resource_id}"
+
+
+def resource_names(kind: str, scope: str) -> str:
+    return f"kennel:names:{kind}:{scope}"
+
+
+def resource_ids(kind: str, scope: str) -> str:
+    return f"kennel:ids:{kind}:{scope}"
+
+
+def api_key(key_hash: str) -> str:
+    return f"kennel:key:{key_hash}"
+
+
+def wake_channel(api_process: str) -> str:
+    return f"kennel:wake:{api_process}"

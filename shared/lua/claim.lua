@@ -1,0 +1,56 @@
+-- claim: the first thing a worker does with a message. Only a pending record can be claimed; only the
+-- sweep ends a lease. So any number of duplicate messages is harmless.
+
+-- What the claimer needs to run it.
+local function claimed(record)
+  local more = redis.call('HMGET', KEY.RECORD .. record.id, 'namespace', 'version', 'request')
+  return { 'claimed', record.id, int(record.epoch), int(record.attempts), int(record.spent_ms), record.retriever,
+    more[2], more[1], more[3] }
+end
+
+local function take(record, now, nonce, worker, lease_ms)
+  record.status = 'processing'
+  record.epoch = record.epoch + 1
+  record.attempts = record.attempts + 1
+  record.started_ms = record.started_ms or now
+  record.claimed_ms = now
+  record.stage = record.first_stage
+  record.done = 0
+  change(record, { 'epoch', int(record.epoch), 'attempts', int(record.attempts), 'started_ms', int(record.started_ms),
+    'claimed_ms', int(now), 'stage', record.stage, 'done', '0', 'written', '0', 'nonce', nonce, 'worker', worker })
+  redis.call('ZREM', KEY.PENDING .. record.queue, record.id)
+  redis.call('ZADD', KEY.LEASES, int(now + lease_ms), record.id)
+  leave_history(record, 'pending')
+  return claimed(record)
+end
+
+-- args: id, nonce, worker, lease_ms
+-- returns: {'claimed', id, epoch, attempts, spent_ms, retriever, version, namespace, request}
+--            the same again for the same nonce: the first answer may have been lost
+--          {'busy'} somebody runs it | {'terminal'} it has ended | {'missing'}
+define('claim', function(args)
+  local record = load(args[1])
+  if not record then return { 'missing' } end
+  if TERMINAL[record.status] then return { 'terminal' } end
+  if record.status == 'processing' then
+    return record.nonce == args[2] and claimed(record) or { 'busy' }
+  end
+  return take(record, now_ms(), args[2], args[3], tonumber(args[4]))
+end)
+
+-- Pop messages until one can be claimed, at most `tries`: duplicates of ended executions are dropped here.
+-- A message that is not ours to read goes back, and the caller stops.
+local function take_next(queue, now, nonce, worker, lease_ms, tries)
+  for _ = 1, tries do
+    local message = redis.call('RPOP', queue)
+    if not message then return nil end
+    local id = string.match(message, '"id": ?"(exec_[%w_-]+)"')
+    if not id then
+      redis.call('RPUSH', queue, message)
+      return nil
+    end
+    local record = load(id)
+    if record and record.status == 'pending' then return take(record, now, nonce, worker, lease_ms) end
+  end
+  return nil
+end

@@ -1,0 +1,44 @@
+-- finish: write the terminal state once, and claim the next execution in the same call.
+-- args: id, epoch, status, error (JSON string or 'null'), stages completed, detail, figures,
+--   result_ttl_s, summary_ttl_s, history_max,
+--   queue to claim from next ('' = none), nonce, worker, lease_ms, tries,
+--   result documents (JSON each) when they are more than `detail` holds …
+-- returns: {'finished'} | {'already'} this attempt had finished it | {'lost'} another attempt owns it,
+--   each followed by what claim returns when a next execution was claimed
+local function claim_again(record, nonce)
+  local following = record.next and load(record.next)
+  if following and following.status == 'processing' and following.nonce == nonce then return claimed(following) end
+  return nil
+end
+
+local function answer(word, claim)
+  local reply = { word }
+  for _, value in ipairs(claim or {}) do reply[#reply + 1] = value end
+  return reply
+end
+
+local function store_documents(id, args, first, ttl_s)
+  local key = KEY.DOCUMENTS .. id
+  redis.call('DEL', key)
+  for i = first, #args, 1000 do redis.call('RPUSH', key, unpack(args, i, math.min(i + 999, #args))) end
+  redis.call('EXPIRE', key, ttl_s)
+end
+
+define('finish', function(args)
+  local record = load(args[1])
+  local now = now_ms()
+  local queue, nonce = args[11], args[12]
+  if not record or int(record.epoch) ~= args[2] or record.status == 'pending' then return { 'lost' } end
+  -- The answer to the first call was lost: what it claimed still waits for this very caller.
+  if TERMINAL[record.status] then return answer('already', queue ~= '' and claim_again(record, nonce)) end
+
+  local claim = queue ~= '' and take_next(queue, now, nonce, args[13], tonumber(args[14]), tonumber(args[15])) or nil
+  record.status = args[3]
+  record.error = args[4]
+  record.done = tonumber(args[5])
+  record.figures = args[7]
+  local retention = retention_from(args, 8)
+  if #args > 15 then store_documents(record.id, args, 16, retention.result_ttl_s) end
+  close(record, now, retention, { 'done', args[5], 'detail', args[6], 'next', claim and claim[2] or '' })
+  return answer('finished', claim)
+end)

@@ -1,0 +1,60 @@
+-- history: a page of a retriever's executions, newest first.
+-- args: retriever, status ('' = any), below (sequence, '' = from the newest), offset, limit
+-- returns: total, then sequence and summary (JSON) of each; O(offset + limit), for processing O(all running)
+
+local function summary_at(id, now)
+  local stored = redis.call('GET', KEY.SUMMARY .. id)
+  if stored then return stored end
+  local record = load(id)
+  return record and record.about and summary_of(record, now) or nil
+end
+
+local function running_of(retriever)
+  local found = {}
+  for _, id in ipairs(redis.call('ZRANGE', KEY.LEASES, 0, -1)) do
+    local seen = redis.call('HMGET', KEY.RECORD .. id, 'retriever', 'status', 'order')
+    if seen[1] == retriever and seen[2] == 'processing' then found[#found + 1] = { id, tonumber(seen[3]) } end
+  end
+  table.sort(found, function(a, b) return a[2] > b[2] end)
+  return found
+end
+
+local function page_of_running(retriever, below, offset, limit)
+  local all, page = running_of(retriever), {}
+  local skipped = 0
+  for _, item in ipairs(all) do
+    if not below or item[2] < below then
+      if skipped < offset then skipped = skipped + 1
+      elseif #page < limit then page[#page + 1] = item end
+    end
+  end
+  return #all, page
+end
+
+local function page_of_index(key, below, offset, limit)
+  local top = below and '(' .. int(below) or '+inf'
+  local flat = redis.call('ZREVRANGEBYSCORE', key, top, '-inf', 'WITHSCORES', 'LIMIT', offset, limit)
+  local page = {}
+  for i = 1, #flat, 2 do page[#page + 1] = { flat[i], tonumber(flat[i + 1]) } end
+  return redis.call('ZCARD', key), page
+end
+
+define('history', function(args)
+  local below, offset, limit = tonumber(args[3]), tonumber(args[4]), tonumber(args[5])
+  local total, page
+  if args[2] == 'processing' then
+    total, page = page_of_running(args[1], below, offset, limit)
+  else
+    local key = KEY.HISTORY .. args[1] .. (args[2] ~= '' and ':' .. args[2] or '')
+    total, page = page_of_index(key, below, offset, limit)
+  end
+  local now, reply = now_ms(), { total }
+  for _, item in ipairs(page) do
+    local summary = summary_at(item[1], now)
+    if summary then
+      reply[#reply + 1] = int(item[2])
+      reply[#reply + 1] = summary
+    end
+  end
+  return reply
+end)

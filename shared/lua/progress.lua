@@ -1,0 +1,13 @@
+-- progress: publish how far an attempt is.
+-- args: id, epoch, number (grows by write within an attempt), stage (JSON string or 'null'),
+--   stages completed, detail, figures
+-- returns: 'ok' | 'old' a later write of the same attempt is in already | 'lost' not this attempt's any more
+define('progress', function(args)
+  local record = load(args[1])
+  if not record or record.status ~= 'processing' or int(record.epoch) ~= args[2] then return 'lost' end
+  if tonumber(args[3]) <= record.written then return 'old' end
+  record.stage = args[4]
+  record.done = tonumber(args[5])
+  change(record, { 'written', args[3], 'stage', args[4], 'done', args[5], 'detail', args[6], 'figures', args[7] })
+  return 'ok'
+end)

@@ -1,0 +1,182 @@
+-- The execution record: its fields, its clock, and the one way to change what is seen of it.
+--
+-- A record is a hash. What a poll returns is three of its fields joined: `head` (fixed at submit),
+-- `state` (written by this file only, at every change) and `detail` (written by whoever runs it).
+-- So what is seen can never disagree with the record, and Lua never decodes JSON.
+-- All times are the server's TIME in milliseconds, frozen within one call.
+
+local function define(name, body)
+  redis.register_function('kennel_' .. name .. '_' .. VERSION, function(_, args) return body(args) end)
+end
+
+local function now_ms()
+  local t = redis.call('TIME')
+  return tonumber(t[1]) * 1000 + math.floor(tonumber(t[2]) / 1000)
+end
+
+-- Numbers over 2^31 print as 1.7e+12 unless told otherwise.
+local function int(number) return string.format('%.0f', number) end
+
+-- ISO 8601 UTC. Days to civil date: Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms".
+local function iso(ms)
+  local s = math.floor(ms / 1000)
+  local z = math.floor(s / 86400) + 719468
+  local era = math.floor(z / 146097)
+  local doe = z - era * 146097
+  local yoe = math.floor((doe - math.floor(doe / 1460) + math.floor(doe / 36524) - math.floor(doe / 146096)) / 365)
+  local doy = doe - (365 * yoe + math.floor(yoe / 4) - math.floor(yoe / 100))
+  local mp = math.floor((5 * doy + 2) / 153)
+  local month = mp < 10 and mp + 3 or mp - 9
+  local year = yoe + era * 400 + (month <= 2 and 1 or 0)
+  local day = doy - math.floor((153 * mp + 2) / 5) + 1
+  local t = s % 86400
+  return string.format('%04d-%02d-%02dT%02d:%02d:%02d.%03dZ', year, month, day,
+    math.floor(t / 3600), math.floor(t % 3600 / 60), t % 60, ms % 1000)
+end
+
+local function iso_or_null(ms)
+  return ms and '"' .. iso(ms) .. '"' or 'null'
+end
+
+-- The next sequence number: microseconds of now, but always above the last. It orders the queue, the
+-- watermarks and the history, and tells the time of submission.
+local function next_sequence(now)
+  local last = tonumber(redis.call('GET', KEY.SEQUENCE) or '0')
+  local sequence = math.max(now * 1000, last + 1)
+  redis.call('SET', KEY.SEQUENCE, int(sequence))
+  return sequence
+end
+
+local FIELDS = { 'status', 'retriever', 'queue', 'shadow', 'stage', 'first_stage', 'nonce', 'watchers', 'figures',
+  'about', 'next', 'epoch', 'attempts', 'rev', 'seq', 'order', 'created_ms', 'started_ms', 'claimed_ms', 'spent_ms',
+  'done', 'written' }
+local FIRST_NUMBER = 12
+
+-- The record's small fields as a table, or nil. One HMGET; head, detail and request are not read.
+local function load(id)
+  local values = redis.call('HMGET', KEY.RECORD .. id, unpack(FIELDS))
+  if not values[1] then return nil end
+  local record = { id = id }
+  for i, name in ipairs(FIELDS) do
+    local value = values[i] or nil
+    if i >= FIRST_NUMBER and value then value = tonumber(value) end
+    record[name] = value
+  end
+  return record
+end
+
+local TERMINAL = { completed = true, degraded = true, failed = true, cancelled = true }
+
+-- Everything of an answer that the transitions decide. `record.error` is a JSON string or nil.
+local function state_of(record)
+  return ',"status":"' .. record.status
+    .. '","revision":' .. int(record.rev)
+    .. ',"attempt":' .. int(record.attempts)
+    .. ',"created_at":"' .. iso(record.created_ms)
+    .. '","started_at":' .. iso_or_null(record.started_ms)
+    .. ',"completed_at":' .. iso_or_null(record.completed_ms)
+    .. ',"expires_at":' .. iso_or_null(record.expires_ms)
+    .. ',"current_stage":' .. (record.stage or 'null')
+    .. ',"stages_completed":' .. int(record.done)
+    .. ',"error":' .. (record.error or 'null')
+end
+
+local function wake(record)
+  if not record.watchers then return end
+  local message = record.id .. ' ' .. int(record.rev) .. ' ' .. record.status
+  for watcher in string.gmatch(record.watchers, '[^,]+') do
+    redis.call('PUBLISH', KEY.WAKE .. watcher, message)
+  end
+end
+
+-- Write a change: `fields` is a flat list of names and values on top of status, rev and state.
+local function change(record, fields)
+  record.rev = record.rev + 1
+  redis.call('HSET', KEY.RECORD .. record.id, 'status', record.status, 'rev', int(record.rev),
+    'state', state_of(record), unpack(fields))
+  wake(record)
+end
+
+-- The message of an execution from a template with @ID@, @SEQ@ and @SHADOW@.
+local function message_of(record, template)
+  return (string.gsub(template, '@(%u+)@', { ID = record.id, SEQ = int(record.seq), SHADOW = record.shadow }))
+end
+
+local function sequence_in(message)
+  return tonumber(string.match(message, '"seq": ?(%d+)'))
+end
+
+-- Put a pending record in its queue: 'LPUSH' behind the others, 'RPUSH' to be taken next.
+local function enqueue(record, template, push)
+  redis.call('ZADD', KEY.PENDING .. record.queue, int(record.seq), record.id)
+  redis.call(push, record.queue, message_of(record, template))
+end
+
+-- Run time over all attempts, without the time in the queue.
+local function duration_ms(record, now)
+  return record.spent_ms + (record.claimed_ms and now - record.claimed_ms or 0)
+end
+
+-- One line of the history, the summary of the contract. `figures` and `about` are JSON members.
+local function summary_of(record, now)
+  return '{"execution_id":"' .. record.id
+    .. '","retriever_id":"' .. record.retriever
+    .. '","status":"' .. record.status
+    .. '","created_at":"' .. iso(record.created_ms)
+    .. '","completed_at":' .. iso_or_null(record.completed_ms)
+    .. ',"duration_ms":' .. int(duration_ms(record, now))
+    .. ',' .. record.figures .. ',' .. record.about .. '}'
+end
+
+local function history_key(record, status)
+  return KEY.HISTORY .. record.retriever .. (status and ':' .. status or '')
+end
+
+-- Processing has no index of its own: those are few, and all of them are in the leases.
+local function leave_history(record, status)
+  redis.call('ZREM', history_key(record, status), record.id)
+end
+
+local function enter_history(record, status, retention)
+  local key = history_key(record, status)
+  redis.call('ZADD', key, int(record.order), record.id)
+  redis.call('EXPIRE', key, retention.summary_ttl_s)
+  if redis.call('ZCARD', key) > retention.history_max then redis.call('ZPOPMIN', key, 2) end
+end
+
+-- How long things are kept, read from three arguments starting at `at`.
+local function retention_from(args, at)
+  return { result_ttl_s = tonumber(args[at]), summary_ttl_s = tonumber(args[at + 1]), history_max = tonumber(args[at + 2]) }
+end
+
+-- What only an unfinished record needs.
+local RUNTIME_FIELDS = { 'request', 'nonce', 'watchers', 'shadow', 'queue', 'seq', 'stage', 'first_stage', 'claimed_ms',
+  'written', 'about', 'figures', 'worker' }
+
+-- The one way into a terminal status, which the caller has set on the record.
+local function close(record, now, retention, fields)
+  record.completed_ms = now
+  record.expires_ms = now + retention.result_ttl_s * 1000
+  record.stage = nil
+  change(record, fields)
+  local key = KEY.RECORD .. record.id
+  redis.call('HDEL', key, unpack(RUNTIME_FIELDS))
+  redis.call('EXPIRE', key, retention.result_ttl_s)
+  redis.call('SET', KEY.SUMMARY .. record.id, summary_of(record, now), 'EX', retention.summary_ttl_s)
+  redis.call('ZREM', KEY.LEASES, record.id)
+  enter_history(record, record.status, retention)
+end
+
+-- Back to the queue with a new message; `push` as in enqueue.
+local function requeue(record, now, template, push)
+  record.status = 'pending'
+  record.spent_ms = duration_ms(record, now)
+  record.claimed_ms, record.stage, record.done = nil, nil, 0
+  record.seq = next_sequence(now)
+  change(record, { 'seq', int(record.seq), 'spent_ms', int(record.spent_ms), 'done', '0',
+    'attempts', int(record.attempts) })
+  redis.call('HDEL', KEY.RECORD .. record.id, 'nonce', 'claimed_ms', 'stage')
+  redis.call('ZREM', KEY.LEASES, record.id)
+  redis.call('ZADD', history_key(record, 'pending'), int(record.order), record.id)
+  enqueue(record, template, push)
+end

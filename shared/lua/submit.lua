@@ -1,0 +1,48 @@
+-- submit: accept an execution, all or nothing: idempotency, prerequisites, record, history, message.
+-- args: id, namespace, retriever, version, queue, request, head, detail, first_stage (JSON string),
+--   shadow (inside a JSON string), figures, about, message template, watcher ('' = nobody waits),
+--   idempotency digest ('' = none), body digest, idempotency_ttl_s, queue_max, summary_ttl_s, history_max,
+--   collection ids that must exist …
+-- returns: {'accepted', rev, status, state}   stored; asked again with the same id, the same answer
+--          {'replayed', id} | {'mismatch', id} the idempotency key was used, with this body or another
+--          {'stale'}                           the retriever is gone or has another version
+--          {'no_collection', id} | {'full', depth}
+define('submit', function(args)
+  local id = args[1]
+  local existing = redis.call('HMGET', KEY.RECORD .. id, 'rev', 'status', 'state')
+  if existing[1] then return { 'accepted', existing[1], existing[2], existing[3] } end
+
+  local idempotency = args[15] ~= '' and KEY.IDEMPOTENCY .. args[15] or nil
+  if idempotency then
+    local used = redis.call('GET', idempotency)
+    if used then
+      local first_id, digest = string.match(used, '^(%S+) (%S+)$')
+      return { digest == args[16] and 'replayed' or 'mismatch', first_id }
+    end
+  end
+  if redis.call('HGET', KEY.RETRIEVER .. args[3], 'version') ~= args[4] then return { 'stale' } end
+  for i = 21, #args do
+    if redis.call('EXISTS', KEY.COLLECTION .. args[i]) == 0 then return { 'no_collection', args[i] } end
+  end
+  local depth = redis.call('ZCARD', KEY.PENDING .. args[5])
+  if depth >= tonumber(args[18]) then return { 'full', depth } end
+
+  local now = now_ms()
+  local sequence = next_sequence(now)
+  local record = {
+    id = id, retriever = args[3], queue = args[5], shadow = args[10], status = 'pending', rev = 1, attempts = 0,
+    done = 0, created_ms = now, seq = sequence, order = sequence,
+  }
+  local state = state_of(record)
+  redis.call('HSET', KEY.RECORD .. id, 'status', 'pending', 'rev', '1', 'state', state, 'epoch', '0', 'attempts', '0',
+    'namespace', args[2], 'retriever', args[3], 'version', args[4], 'queue', args[5], 'request', args[6],
+    'head', args[7], 'detail', args[8], 'first_stage', args[9], 'shadow', args[10], 'figures', args[11],
+    'about', args[12], 'seq', int(sequence), 'order', int(sequence), 'created_ms', int(now), 'spent_ms', '0', 'done', '0')
+  if args[14] ~= '' then redis.call('HSET', KEY.RECORD .. id, 'watchers', args[14]) end
+  if idempotency then redis.call('SET', idempotency, id .. ' ' .. args[16], 'EX', args[17]) end
+  local retention = { summary_ttl_s = args[19], history_max = tonumber(args[20]) }
+  enter_history(record, nil, retention)
+  enter_history(record, 'pending', retention)
+  enqueue(record, args[13], 'LPUSH')
+  return { 'accepted', '1', 'pending', state }
+end)

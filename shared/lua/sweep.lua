@@ -1,0 +1,91 @@
+-- sweep: what keeps the promise. Ends leases that nobody renews and sends lost messages again. At most
+-- `batch` of each per call; the caller repeats while either count is full. Safe to run from any number of
+-- workers at once.
+-- args: message template, gap_ms, hold_ms, window_ms, max_attempts, batch, error (JSON string) for the cap,
+--   result_ttl_s, summary_ttl_s, history_max, worker_ttl_ms, queue …
+-- returns: requeued, failed, sent again, held (1 while the gap guard holds)
+
+-- The gap guard. If nobody swept for gap_ms, the server was paused, restarted or its clock jumped, or every
+-- worker was away: nobody could heartbeat reliably, so no lease ends before hold_ms have passed.
+local function holding(now, gap_ms, hold_ms)
+  local seen = redis.call('HMGET', KEY.SWEEP, 'last_ms', 'hold_until_ms')
+  local last, hold_until = tonumber(seen[1] or now), tonumber(seen[2] or 0)
+  if now - last > gap_ms or now < last then hold_until = now + hold_ms end
+  redis.call('HSET', KEY.SWEEP, 'last_ms', int(now), 'hold_until_ms', int(hold_until))
+  return now < hold_until
+end
+
+local function end_lease(record, now, args)
+  if record.attempts < tonumber(args[5]) then
+    requeue(record, now, args[1], 'LPUSH')
+    return 'requeued'
+  end
+  record.status = 'failed'
+  record.error = args[7]
+  close(record, now, retention_from(args, 8), {})
+  return 'failed'
+end
+
+local function end_leases(now, args)
+  local ended = { requeued = 0, failed = 0 }
+  for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEY.LEASES, '-inf', int(now), 'LIMIT', 0, args[6])) do
+    local record = load(id)
+    if record and record.status == 'processing' then
+      local word = end_lease(record, now, args)
+      ended[word] = ended[word] + 1
+    else
+      redis.call('ZREM', KEY.LEASES, id)
+    end
+  end
+  return ended.requeued, ended.failed
+end
+
+-- The queue is first in, first out: a record still pending although later messages were popped two
+-- windows ago has lost its message. Two marks, because a popped message needs time to be claimed, and
+-- their minimum, because a stopping worker may put a message back.
+local function lost_before(queue, now, window_ms)
+  local key = KEY.MARKS .. queue
+  local last = redis.call('LINDEX', queue, -1)
+  local sequence = tonumber(redis.call('GET', KEY.SEQUENCE) or '0')
+  local mark = sequence + 1
+  if last then mark = sequence_in(last) end
+  if not mark then return nil end -- a foreign message: say nothing rather than something wrong
+  local seen = redis.call('HMGET', key, 'old', 'current', 'at_ms')
+  local old, current, at = tonumber(seen[1]), tonumber(seen[2]), tonumber(seen[3])
+  if not current or current > sequence + 1 then -- first time, or restored from a backup
+    redis.call('HSET', key, 'old', '0', 'current', int(mark), 'at_ms', int(now))
+    return nil
+  end
+  if now - at >= window_ms or now < at then
+    old = current
+    redis.call('HSET', key, 'old', int(old), 'current', int(mark), 'at_ms', int(now))
+  end
+  return math.min(old, mark)
+end
+
+local function send_lost(queue, now, args)
+  local before = lost_before(queue, now, tonumber(args[4]))
+  if not before then return 0 end
+  local ids = redis.call('ZRANGEBYSCORE', KEY.PENDING .. queue, '-inf', '(' .. int(before), 'LIMIT', 0, args[6])
+  for _, id in ipairs(ids) do
+    local record = load(id)
+    if record and record.status == 'pending' then
+      record.seq = next_sequence(now)
+      redis.call('HSET', KEY.RECORD .. id, 'seq', int(record.seq))
+      enqueue(record, args[1], 'RPUSH')
+    else
+      redis.call('ZREM', KEY.PENDING .. queue, id)
+    end
+  end
+  return #ids
+end
+
+define('sweep', function(args)
+  local now = now_ms()
+  local held = holding(now, tonumber(args[2]), tonumber(args[3]))
+  local requeued, failed, sent = 0, 0, 0
+  if not held then requeued, failed = end_leases(now, args) end
+  for i = 12, #args do sent = sent + send_lost(args[i], now, args) end
+  redis.call('ZREMRANGEBYSCORE', KEY.WORKERS, '-inf', int(now - tonumber(args[11])))
+  return { requeued, failed, sent, held and 1 or 0 }
+end)

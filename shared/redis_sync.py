@@ -1,0 +1,72 @@
+"""Redis as workers and ops use it: the synchronous client, functions by name, retries through an outage."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import redis
+from redis.exceptions import ConnectionError, ResponseError, TimeoutError
+
+from shared import scripts
+from shared.errors import Unavailable
+
+T = TypeVar("T")
+Argument = str | bytes | int | float
+
+AWAY = (ConnectionError, TimeoutError)
+_FIRST_DELAY_S, _MAX_DELAY_S = 0.05, 1.0
+
+
+def connect(url: str, *, timeout_s: float = 5.0, max_connections: int = 64) -> redis.Redis:
+    """A client whose every call is bounded by `timeout_s`. Lazy: nothing is sent yet. Bytes in, bytes out."""
+    return redis.Redis.from_url(
+        url,
+        protocol=2,
+        socket_timeout=timeout_s,
+        socket_connect_timeout=min(timeout_s, 2.0),
+        socket_keepalive=True,
+        health_check_interval=15,
+        max_connections=max_connections,
+    )
+
+
+def fcall(client: redis.Redis, function: str, *args: Argument) -> Any:
+    """Call a function of shared/lua, loading the library when this server does not have it yet."""
+    name = scripts.function_name(function)
+    try:
+        return client.fcall(name, 0, *args)
+    except ResponseError as error:
+        if "Function not found" not in str(error):
+            raise
+    client.function_load(scripts.library_source(), replace=True)
+    return client.fcall(name, 0, *args)
+
+
+def through_outage(call: Callable[[], T], *, patience_s: float) -> T:
+    """Repeat a repeatable call while the server is away, backing off, for at most `patience_s`.
+
+    Raises:
+        Unavailable: the server did not answer in that time.
+    """
+    give_up_at = time.monotonic() + patience_s
+    delay_s = _FIRST_DELAY_S
+    while True:
+        try:
+            return call()
+        except AWAY as error:
+            if time.monotonic() + delay_s > give_up_at:
+                raise Unavailable(f"Redis did not answer for {patience_s:g} s: {error}") from error
+        time.sleep(delay_s * random.uniform(0.5, 1.0))
+        delay_s = min(delay_s * 2, _MAX_DELAY_S)
+
+
+def text(value: bytes | str | None) -> str:
+    """A reply as text; '' for nil."""
+    return value.decode() if isinstance(value, bytes) else (value or "")
+
+
+def texts(values: Sequence[bytes]) -> list[str]:
+    return [text(value) for value in values]
