@@ -1,0 +1,139 @@
+"""`kennel keys`: API keys, made and revoked on the server's own machine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated, cast
+
+import typer
+from redis import Redis
+from redis.exceptions import RedisError
+from rich.console import Console
+from rich.table import Table
+
+from ops.data_dir import DataDir
+from ops.errors import CannotStart
+from ops.options import load_settings
+from ops.redis_probe import connect
+from shared.clock import utc_now_iso
+from shared.errors import KennelError
+from shared.logs import mask
+from shared.settings import Settings
+from shared.stores import api_keys
+from shared.stores.api_keys import ALL_PERMISSIONS, DEFAULT_WAIT_MAX_S, KeyRecord, Permission
+
+app = typer.Typer(help="Create, list and revoke API keys.", no_args_is_help=True)
+
+EXIT_FAILED = 2
+DataDirOption = Annotated[
+    Path | None, typer.Option("--data-dir", help="Where `kennel up` runs, if not in KENNEL_DATA_DIR.")
+]
+NameArgument = Annotated[str, typer.Argument(help="The key's name, unique in this installation.")]
+
+
+@app.command()
+def create(
+    name: NameArgument,
+    *,
+    default_wait: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            max=DEFAULT_WAIT_MAX_S,
+            help="Seconds that execute waits for the result, for clients that never poll.",
+        ),
+    ] = None,
+    namespace: Annotated[
+        list[str] | None, typer.Option(help="Id of a namespace it may use; may be repeated. [default: all]")
+    ] = None,
+    permission: Annotated[
+        list[str] | None,
+        typer.Option(help=f"{', '.join(ALL_PERMISSIONS)}; may be repeated. [default: all]"),
+    ] = None,
+    expires_in_days: Annotated[
+        float | None, typer.Option(min=0, help="Days until it expires. [default: never]")
+    ] = None,
+    data_dir: DataDirOption = None,
+) -> None:
+    """Create a key and print its secret, which is stored nowhere: this is the only time it is shown."""
+    expires_at = datetime.now(UTC) + timedelta(days=expires_in_days) if expires_in_days else None
+    with _store(data_dir) as redis:
+        secret, record = api_keys.create_key(
+            redis,
+            name,
+            permissions=cast("list[Permission]", permission) or ALL_PERMISSIONS,
+            default_wait_s=default_wait,
+            namespaces=namespace,
+            expires_at=expires_at,
+        )
+    typer.echo(f"Created {record.name} ({record.key_id}). Keep the secret, it is not shown again:", err=True)
+    typer.echo(secret)
+
+
+@app.command("list")
+def list_(data_dir: DataDirOption = None) -> None:
+    """List all keys. Secrets are not stored and cannot be shown."""
+    with _store(data_dir) as redis:
+        records = api_keys.list_keys(redis)
+    table = Table(
+        "name", "key", "status", "permissions", "namespaces", "default wait", "created", "expires", box=None
+    )
+    for record in records:
+        table.add_row(*_row(record))
+    Console().print(table)
+
+
+@app.command()
+def revoke(name: NameArgument, data_dir: DataDirOption = None) -> None:
+    """Refuse a key from now on; running executions go on. Takes effect within 2 seconds."""
+    with _store(data_dir) as redis:
+        record = api_keys.revoke_key(redis, name)
+    typer.echo(f"Revoked {record.name} ({record.key_id}).")
+
+
+def _row(record: KeyRecord) -> list[str]:
+    is_expired = record.status == "active" and not record.is_valid(utc_now_iso())
+    return [
+        record.name,
+        f"{record.key_prefix}…",
+        "expired" if is_expired else record.status,
+        ",".join(record.permissions),
+        "all" if record.namespaces is None else ",".join(record.namespaces),
+        "-" if record.default_wait_s is None else f"{record.default_wait_s:g} s",
+        record.created_at,
+        record.expires_at or "never",
+    ]
+
+
+@contextmanager
+def _store(data_dir: Path | None) -> Iterator[Redis]:
+    """The installation's Redis; anything that goes wrong ends the command with one line, exit code 2."""
+    try:
+        with connect(_redis_url(load_settings(data_dir=data_dir))) as redis:
+            yield redis
+    except (KennelError, CannotStart) as error:
+        _fail(str(error))
+    except RedisError as error:
+        _fail(f"Redis cannot be reached ({mask(str(error))}); is `kennel up` running?")
+
+
+def _redis_url(settings: Settings) -> str:
+    """KENNEL_REDIS_URL, else the embedded server's address from the data directory."""
+    if "redis_url" in settings.model_fields_set:
+        return settings.redis_url
+    url_file = DataDir(settings.data_dir).redis_url_file
+    try:
+        return url_file.read_text().strip()
+    except FileNotFoundError as error:
+        raise CannotStart(
+            f"There is no Kennel in {settings.data_dir.absolute()}; start one with `kennel up`, "
+            "name its directory with --data-dir, or set KENNEL_REDIS_URL."
+        ) from error
+
+
+def _fail(message: str) -> None:
+    typer.echo(f"kennel: {message}", err=True)
+    raise typer.Exit(EXIT_FAILED)

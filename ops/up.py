@@ -1,0 +1,215 @@
+"""`kennel up`: a whole installation on one machine, from the lock on its data directory to a clean stop."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import secrets
+import sys
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from ops import redis_probe
+from ops.commands import FLOWER_USER, programs
+from ops.console import Console
+from ops.data_dir import DataDir, keep_secret, write_private
+from ops.errors import CannotStart, GaveUp
+from ops.ports import claim_port
+from ops.readiness import Readiness
+from ops.redis_server import embedded_redis
+from ops.supervisor import Supervisor
+from shared import ids
+from shared.errors import KennelError
+from shared.settings import Settings
+from shared.stores.api_keys import ensure_key
+
+REDIS_START_S = 120.0  # it loads its whole file first
+READY_S = 60.0
+# Workers hand back what they run after `shutdown_grace_s`; with what follows, all is over within 10 s.
+STOP_S = 7.0
+REDIS_STOP_S = 2.0
+
+EXIT_STOPPED = 0
+EXIT_GAVE_UP = 1
+EXIT_CANNOT_START = 2
+EXIT_FORCED = 130
+
+
+@dataclass(frozen=True)
+class Installation:
+    """What is known once everything is checked; nothing in it is open."""
+
+    settings: Settings  # final: no 0 that means "choose"
+    data_dir: DataDir
+    api_key: str
+    flower_password: str
+
+    @property
+    def base_url(self) -> str:
+        host = self.settings.host
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.settings.port}"
+
+    @property
+    def flower_url(self) -> str:
+        return f"http://127.0.0.1:{self.settings.flower_port}"
+
+
+def up(settings: Settings) -> int:
+    """Run an installation until a signal stops it.
+
+    Returns:
+        The exit code: 0 stopped by a signal, 1 a process keeps dying, 2 cannot start, 130 forced.
+    """
+    console = Console(settings.log_format)
+    supervisor = Supervisor(console)
+    supervisor.handle_signals()
+    data_dir = DataDir(settings.data_dir)
+    try:
+        with data_dir.locked() as lock_fd:
+            return _run(prepare(settings, data_dir), supervisor, console, lock_fd)
+    except CannotStart as error:
+        print(f"kennel: {error}", file=sys.stderr)
+        return EXIT_CANNOT_START
+
+
+def prepare(settings: Settings, data_dir: DataDir) -> Installation:
+    """Check the ports, make the secrets, and replace every "choose for me" by a choice.
+
+    Raises:
+        CannotStart: a port is taken, or the given key is not usable.
+    """
+    final = settings.model_copy(
+        update={
+            "data_dir": data_dir.path,
+            "workers": settings.workers or os.cpu_count() or 1,
+            "port": claim_port("API", "--port", settings.host, settings.port),
+            "flower_port": claim_port("Flower", "--flower-port", "127.0.0.1", settings.flower_port),
+        }
+    )
+    if final.port == final.flower_port:
+        raise CannotStart(
+            f"API and Flower cannot both have port {final.port}; change --port or --flower-port."
+        )
+    return Installation(
+        settings=final,
+        data_dir=data_dir,
+        api_key=_api_key(settings.api_key, data_dir),
+        flower_password=keep_secret(data_dir.flower_password_file, lambda: secrets.token_urlsafe(12)),
+    )
+
+
+def _api_key(given: SecretStr | None, data_dir: DataDir) -> str:
+    """KENNEL_API_KEY, which is written to the file too, or the file's, or a new one."""
+    if given is None:
+        return keep_secret(data_dir.api_key_file, ids.api_key)
+    write_private(data_dir.api_key_file, given.get_secret_value() + "\n")
+    return given.get_secret_value()
+
+
+def _run(installation: Installation, supervisor: Supervisor, console: Console, lock_fd: int) -> int:
+    try:
+        installation = _start_redis(installation, supervisor, console, lock_fd)
+        if not supervisor.is_stopping:
+            _start_all(installation, supervisor, console)
+        supervisor.run()
+    except GaveUp as error:
+        console.say(str(error))
+        return EXIT_GAVE_UP
+    finally:
+        _stop_all(supervisor, console)
+    return EXIT_FORCED if supervisor.is_forced else EXIT_STOPPED
+
+
+def _start_redis(
+    installation: Installation, supervisor: Supervisor, console: Console, lock_fd: int
+) -> Installation:
+    """Start the embedded server, or check the given one; the key exists in it afterwards."""
+    settings = installation.settings
+    if "redis_url" in settings.model_fields_set:
+        for warning in redis_probe.check_external(settings.redis_url):
+            console.say(warning)
+    else:
+        program, url = embedded_redis(installation.data_dir, lock_fd)
+        supervisor.start(program)
+        if not supervisor.run(until=lambda: redis_probe.answers(url), timeout_s=REDIS_START_S):
+            if supervisor.is_stopping:
+                return installation
+            raise GaveUp(
+                f"The embedded Redis does not answer after {REDIS_START_S:g} s; its lines above say why."
+            )
+        settings = settings.model_copy(update={"redis_url": url})
+    try:
+        with redis_probe.connect(settings.redis_url) as redis:
+            ensure_key(redis, installation.api_key)
+    except KennelError as error:
+        raise CannotStart(f"KENNEL_API_KEY cannot be used: {error}.") from error
+    return Installation(settings, installation.data_dir, installation.api_key, installation.flower_password)
+
+
+def _start_all(installation: Installation, supervisor: Supervisor, console: Console) -> None:
+    for program in programs(installation.settings, installation.api_key, installation.flower_password):
+        supervisor.start(program)
+    with Readiness(installation.base_url) as ready:
+        is_ready = supervisor.run(until=ready, timeout_s=READY_S)
+    if supervisor.is_stopping:
+        return
+    if not is_ready:
+        raise GaveUp(f"Not ready after {READY_S:g} s: {ready.missing}. The lines above say why. Giving up.")
+    quickstart = _load_demo(installation, supervisor, console) if installation.settings.demo else None
+    if not supervisor.is_stopping:
+        _print_summary(installation, console, quickstart)
+
+
+def _load_demo(installation: Installation, supervisor: Supervisor, console: Console) -> str | None:
+    """Load the demo beside the supervision; a demo that fails is told and does not stop anything.
+
+    Returns:
+        A command to try it with; None when it could not be loaded.
+    """
+    outcome: list[str] = []
+
+    def load() -> None:
+        try:
+            demo = importlib.import_module("ops.demo")
+            demo.load(installation.base_url, installation.api_key, console.say)
+            outcome.append(demo.quickstart(installation.base_url, installation.data_dir.api_key_file))
+        except Exception as error:
+            console.say(
+                f"The demo could not be loaded ({type(error).__name__}: {error}); Kennel works without it."
+            )
+
+    thread = threading.Thread(target=load, name="demo", daemon=True)
+    thread.start()
+    supervisor.run(until=lambda: not thread.is_alive())
+    return outcome[0] if outcome else None
+
+
+def _print_summary(installation: Installation, console: Console, quickstart: str | None) -> None:
+    data_dir = installation.data_dir
+    lines = [
+        "Kennel is ready.",
+        f"API     {installation.base_url}  (documentation: {installation.base_url}/docs)",
+        f"Flower  {installation.flower_url}  ({FLOWER_USER}, password in {data_dir.flower_password_file})",
+        f"Key     {data_dir.api_key_file}",
+        "Try it:",
+        *(quickstart or _plain_quickstart(installation.base_url, data_dir.api_key_file)).splitlines(),
+        "Ctrl-C stops everything.",
+    ]
+    for line in lines:
+        console.say(line)
+
+
+def _plain_quickstart(base_url: str, key_file: Path) -> str:
+    return f'curl -H "Authorization: Bearer $(cat {key_file})" {base_url}/v1/me'
+
+
+def _stop_all(supervisor: Supervisor, console: Console) -> None:
+    """Everything but Redis at once, then Redis: workers still hand their executions back to it."""
+    console.say("stopping")
+    supervisor.stop([name for name in supervisor.names() if name != "redis"], STOP_S)
+    supervisor.stop(["redis"], REDIS_STOP_S)
+    console.say("stopped")
