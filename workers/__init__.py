@@ -1,0 +1,1 @@
+"""Celery workers: claim executions, run their stages, publish progress. Never imports api/."""

@@ -1,0 +1,87 @@
+"""Celery as Kennel uses it, and the one place that knows the broker's wire format.
+
+Submit puts the message into the queue inside the same Lua call that writes the record, so the message
+is made from a template which Celery publishes, once per process, to kombu's in-memory transport.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from functools import cache
+from typing import Any
+
+import kombu
+from celery import Celery
+
+from shared.settings import Settings
+
+RUN_TASK = "kennel.run"
+QUEUE_NORMAL = "kennel.normal"
+QUEUES = (QUEUE_NORMAL,)
+
+_ID, _SEQ, _SHADOW = "@ID@", "@SEQ@", "@SHADOW@"
+
+
+def make_celery(settings: Settings) -> Celery:
+    """The app of workers and Flower; the API never talks to Celery."""
+    app = Celery("kennel", broker=settings.redis_url, set_as_current=False)
+    app.conf.update(
+        # The record is the truth: leases and the sweep redeliver, so kombu's own bookkeeping of
+        # unacknowledged messages, which costs more than everything else, is off.
+        broker_transport_options={
+            "ack_emulation": False,
+            "priority_steps": [0],
+            "health_check_interval": 5,
+            "socket_keepalive": True,
+            "socket_timeout": 10,
+            "socket_connect_timeout": 2,
+        },
+        broker_connection_retry_on_startup=True,
+        broker_connection_max_retries=None,
+        task_default_queue=QUEUE_NORMAL,
+        task_queues=[kombu.Queue(name, routing_key=name) for name in QUEUES],
+        task_acks_late=False,
+        task_reject_on_worker_lost=False,
+        task_ignore_result=True,
+        result_backend=None,
+        task_serializer="json",
+        accept_content=["json"],
+        worker_prefetch_multiplier=1,
+        # One execution per free slot: nothing waits behind a long one in a worker's own buffer.
+        worker_disable_prefetch=True,
+        worker_cancel_long_running_tasks_on_connection_loss=False,
+        worker_send_task_events=settings.task_events,
+        task_send_sent_event=False,
+        worker_hijack_root_logger=False,
+        worker_redirect_stdouts=False,
+        worker_enable_remote_control=True,
+    )
+    return app
+
+
+@cache
+def message_template() -> str:
+    """The queue message, with @ID@, @SEQ@ and @SHADOW@ where Lua puts its values.
+
+    Celery itself publishes it, to kombu's in-memory transport, so it is right by construction. Only the
+    body differs: as plain JSON text instead of base64, which kombu takes as it is.
+    """
+    with Celery("kennel-template", broker="memory://", set_as_current=False) as app:
+        app.send_task(
+            RUN_TASK,
+            args=(_ID,),
+            task_id=_ID,
+            shadow=_SHADOW,
+            headers={"seq": 0},
+            queue=QUEUE_NORMAL,
+            ignore_result=True,
+        )
+        with app.connection_for_read() as connection, connection.channel() as channel:
+            message: dict[str, Any] = channel._get(QUEUE_NORMAL)
+    message["body"] = base64.b64decode(message["body"]).decode()
+    message["headers"]["origin"] = "kennel"
+    properties = message["properties"]
+    del properties["body_encoding"]
+    properties.update(delivery_tag=_ID, reply_to="")
+    return json.dumps(message).replace('"seq": 0', f'"seq": {_SEQ}')

@@ -1,0 +1,152 @@
+"""An execution as its parts travel: the request of a submit, the claim of a worker, the detail of an answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from typing import Any
+
+import orjson
+
+
+class Status(StrEnum):
+    """The statuses of an execution and where each can go."""
+
+    PENDING = "pending"  # -> processing, cancelled
+    PROCESSING = "processing"  # -> completed, degraded, failed; -> pending when its worker is lost
+    COMPLETED = "completed"
+    DEGRADED = "degraded"  # ended, but `on_error: skip` skipped a stage
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+TERMINAL = frozenset({Status.COMPLETED, Status.DEGRADED, Status.FAILED, Status.CANCELLED})
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Which slice of the final result the answer carries. `size` documents from `offset` on."""
+
+    method: str = "cursor"
+    size: int = 20
+    offset: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutionRequest:
+    """What a submit asks for, with everything resolved: the worker looks nothing up by name."""
+
+    inputs: Mapping[str, Any]
+    collection_ids: Sequence[str]
+    filters: Mapping[str, Any] | None = None
+    page: Page = Page()
+    warnings: Sequence[str] = ()
+    interpretation: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> bytes:
+        return orjson.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, raw: bytes) -> ExecutionRequest:
+        data = orjson.loads(raw)
+        return cls(**{**data, "page": Page(**data["page"])})
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A worker's right to run an execution, until its lease ends. `epoch` is the fencing token."""
+
+    execution_id: str
+    epoch: int
+    attempt: int  # 1-based; a handed-back attempt is not counted
+    spent_ms: int  # run time of earlier attempts
+    retriever_id: str
+    version: int
+    namespace_id: str
+    request: ExecutionRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """The limits of a retriever; None = no limit."""
+
+    max_credits: float | None = None
+    max_time_ms: int | None = None
+
+    def report(self, credits_used: float, time_used_ms: float) -> dict[str, Any]:
+        remaining = None if self.max_credits is None else max(0.0, round(self.max_credits - credits_used, 6))
+        return {
+            "credits_used": round(credits_used, 6),
+            "credits_remaining": remaining,
+            "time_used_ms": round(time_used_ms, 3),
+            "max_credits": self.max_credits,
+            "max_time_ms": self.max_time_ms,
+        }
+
+
+@dataclass(slots=True)
+class Detail:
+    """The part of an answer that whoever runs the execution writes; the record's state goes before it."""
+
+    budget: Mapping[str, Any]
+    pagination: Mapping[str, Any]
+    stages: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    total_time_ms: float = 0.0
+    credits_used: float = 0.0
+    documents: Sequence[Any] = ()  # result documents, or orjson.Fragment of them
+    total: int = 0
+    degraded: Sequence[Mapping[str, Any]] = ()
+    limits: Sequence[Mapping[str, Any]] = ()
+    warnings: Sequence[str] = ()
+    interpretation: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> bytes:
+        """The members as JSON, from the comma on: the end of the answer's object."""
+        body: dict[str, Any] = {
+            "documents": self.documents,
+            "documents_retained": bool(self.documents),
+            "total_returned": len(self.documents),
+            "pagination": self.pagination,
+            "stage_statistics": {
+                "stages": self.stages,
+                "total_time_ms": round(self.total_time_ms, 3),
+                "credits_used": round(self.credits_used, 6),
+            },
+            "budget": self.budget,
+            "degraded": self.degraded,
+            "warnings": self.warnings,
+            "interpretation": self.interpretation,
+            "cache_hit": False,
+            "optimization_applied": False,
+        }
+        if self.limits:
+            body["limits"] = self.limits
+        return b"," + orjson.dumps(body)[1:]
+
+
+def pagination_of(page: Page, total: int, returned: int, cursor: str | None) -> dict[str, Any]:
+    """The answer's pagination object: the union of what the contract's sources name (contract 2.3)."""
+    has_next = page.offset + returned < total
+    body = {"method": page.method, "limit": page.size, "page_size": page.size, "returned": returned, "total": total}
+    if page.method == "offset":
+        return {
+            **body,
+            "offset": page.offset,
+            "page_number": page.offset // page.size + 1,
+            "has_next": has_next,
+            "has_previous": page.offset > 0,
+        }
+    return {**body, "cursor": cursor, "has_next": has_next}
+
+
+def figures(*, credits_used: float = 0.0, processed: int = 0, returned: int = 0) -> bytes:
+    """The members of a history line that grow while it runs."""
+    return orjson.dumps(
+        {
+            "credits_used": round(credits_used, 6),
+            "total_processed": max(processed, returned),
+            "total_returned": returned,
+            "cache_hit_rate": 0.0,
+        }
+    )[1:-1]

@@ -1,0 +1,177 @@
+"""The execution record as workers write it: claim, heartbeat, progress, finish, release, sweep, cancel.
+
+Every method is one round trip of one atomic function (shared/lua), repeatable, and retried through an
+outage of the server for `patience_s`. See docs/record.md.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+import redis
+
+from shared import broker
+from shared.models.execution import Claim, ExecutionRequest
+from shared.redis_sync import Argument, fcall, text, texts, through_outage
+from shared.settings import Settings
+
+_PATIENCE_S = 60.0
+_NEXT_TRIES = 4  # messages of ended executions skipped in one finish
+_SWEEP_BATCH = 100
+_LOST_WINDOW_MS = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How an attempt ended, ready to store."""
+
+    status: str
+    error: str | None
+    stages_completed: int
+    detail: bytes
+    figures: bytes
+    documents: Sequence[bytes] = ()  # the whole result, when it is more than the page in `detail`
+
+
+@dataclass(frozen=True, slots=True)
+class SweepReport:
+    requeued: int
+    failed: int
+    sent_again: int
+    held: bool
+
+    @property
+    def more(self) -> bool:
+        return self.requeued + self.failed >= _SWEEP_BATCH or self.sent_again >= _SWEEP_BATCH
+
+
+class Ledger:
+    """One per process; safe to share between threads."""
+
+    def __init__(self, client: redis.Redis, settings: Settings, worker: str) -> None:
+        self._redis = client
+        self._settings = settings
+        self.worker = worker
+        self._retention: tuple[int, int, int] = (
+            settings.result_ttl_s,
+            settings.summary_ttl_s,
+            settings.history_max,
+        )
+
+    def claim(self, execution_id: str) -> Claim | None:
+        """The right to run it, or None when it has ended, is being run, or never was."""
+        nonce = secrets.token_hex(8)
+        reply = self._call("claim", execution_id, nonce, self.worker, self._settings.lease_ms)
+        return _claim(reply)
+
+    def heartbeat(self, held: Sequence[tuple[str, int]], *, patience_s: float) -> list[str]:
+        """Renew the leases of (execution id, epoch); returns the ids that are lost."""
+        flat: list[Argument] = [part for pair in held for part in pair]
+        reply = self._call("heartbeat", self.worker, self._settings.lease_ms, *flat, patience_s=patience_s)
+        return texts(reply)
+
+    def progress(
+        self,
+        claim: Claim,
+        number: int,
+        stage: str | None,
+        stages_completed: int,
+        detail: bytes,
+        figures: bytes,
+    ) -> bool:
+        """Publish; False when the execution is no longer this attempt's."""
+        word = self._call(
+            "progress",
+            claim.execution_id,
+            claim.epoch,
+            number,
+            orjson.dumps(stage),
+            stages_completed,
+            detail,
+            figures,
+        )
+        return text(word) != "lost"
+
+    def finish(self, claim: Claim, outcome: Outcome, *, claim_next: bool) -> tuple[bool, Claim | None]:
+        """Write the terminal state once; with `claim_next`, take the next execution in the same call.
+
+        Returns (written by this attempt, the next claim or None).
+        """
+        nonce = secrets.token_hex(8)
+        reply = self._call(
+            "finish",
+            claim.execution_id,
+            claim.epoch,
+            outcome.status,
+            orjson.dumps(outcome.error),
+            outcome.stages_completed,
+            outcome.detail,
+            outcome.figures,
+            *self._retention,
+            broker.QUEUE_NORMAL if claim_next else "",
+            nonce,
+            self.worker,
+            self._settings.lease_ms,
+            _NEXT_TRIES,
+            *outcome.documents,
+        )
+        return text(reply[0]) != "lost", _claim(reply[1:])
+
+    def release(self, claim: Claim, *, patience_s: float) -> bool:
+        """Hand it back to the queue's head; False when it was not this attempt's any more."""
+        word = self._call(
+            "release", claim.execution_id, claim.epoch, broker.message_template(), patience_s=patience_s
+        )
+        return text(word) == "released"
+
+    def cancel(self, execution_id: str, reason: str) -> str:
+        """End a pending execution: cancelled, running, terminal or missing."""
+        return text(self._call("cancel", execution_id, orjson.dumps(reason), *self._retention))
+
+    def sweep(self) -> SweepReport:
+        """One pass over leases and queues; repeat while `more`."""
+        settings = self._settings
+        error = f"The worker running this execution was lost {settings.max_attempts} times; it was given up."
+        reply = self._call(
+            "sweep",
+            broker.message_template(),
+            2 * settings.heartbeat_ms,
+            2 * settings.heartbeat_ms + 1_000,
+            _LOST_WINDOW_MS,
+            settings.max_attempts,
+            _SWEEP_BATCH,
+            orjson.dumps(error),
+            *self._retention,
+            10 * settings.heartbeat_ms,
+            *broker.QUEUES,
+            patience_s=0,
+        )
+        requeued, failed, sent, held = (int(value) for value in reply)
+        return SweepReport(requeued, failed, sent, bool(held))
+
+    def resign(self) -> None:
+        """Take this worker off the list of those online."""
+        self._call("resign", self.worker, patience_s=0)
+
+    def _call(self, function: str, *args: Argument, patience_s: float = _PATIENCE_S) -> Any:
+        return through_outage(lambda: fcall(self._redis, function, *args), patience_s=patience_s)
+
+
+def _claim(reply: Sequence[bytes]) -> Claim | None:
+    if not reply or text(reply[0]) != "claimed":
+        return None
+    _, execution_id, epoch, attempt, spent_ms, retriever_id, version, namespace_id, request = reply
+    return Claim(
+        text(execution_id),
+        int(epoch),
+        int(attempt),
+        int(spent_ms),
+        text(retriever_id),
+        int(version),
+        text(namespace_id),
+        ExecutionRequest.from_json(request),
+    )
