@@ -41,36 +41,36 @@ def kennel(
 @app.command("up")
 def up_command(
     *,
-    host: Annotated[str | None, typer.Option(help="Address the API listens on. [default: 127.0.0.1]")] = None,
+    host: Annotated[str | None, typer.Option(help="Address the API listens on. Default: 127.0.0.1.")] = None,
     port: Annotated[
-        int | None, typer.Option(help="Port of the API; 0 = any free one. [default: 8000]")
+        int | None, typer.Option(help="Port of the API; 0 = any free one. Default: 8000.")
     ] = None,
     flower_port: Annotated[
-        int | None, typer.Option(help="Port of Flower, on loopback; 0 = any free one. [default: 5555]")
+        int | None, typer.Option(help="Port of Flower, on loopback; 0 = any free one. Default: 5555.")
     ] = None,
     data_dir: Annotated[
-        Path | None, typer.Option(help="Documents, the embedded Redis, generated secrets. [default: .kennel]")
+        Path | None, typer.Option(help="Documents, the embedded Redis, generated secrets. Default: .kennel.")
     ] = None,
     workers: Annotated[
-        int | None, typer.Option(help="Worker processes; 0 = one per core. [default: 0]")
+        int | None, typer.Option(help="Worker processes; 0 = one per core. Default: 0.")
     ] = None,
     threads: Annotated[
-        int | None, typer.Option(help="Executions at a time per worker process. [default: 8]")
+        int | None, typer.Option(help="Executions at a time per worker process. Default: 8.")
     ] = None,
     pool: Annotated[
         Literal["threads", "prefork"] | None,
-        typer.Option(help="Celery pool of a worker process. [default: threads]"),
+        typer.Option(help="Celery pool of a worker process. Default: threads."),
     ] = None,
     demo: Annotated[
-        bool | None, typer.Option(help="Load the demo namespace on first start. [default: demo]")
+        bool | None, typer.Option(help="Load the demo namespace on first start. Default: demo.")
     ] = None,
     task_events: Annotated[
         bool | None,
-        typer.Option(help="Show each execution in Flower; off is faster. [default: task-events]"),
+        typer.Option(help="Show each execution in Flower; off is faster. Default: task-events."),
     ] = None,
     log_format: Annotated[
         Literal["human", "json"] | None,
-        typer.Option(help="Log lines for people or machines. [default: human]"),
+        typer.Option(help="Log lines for people or machines. Default: human."),
     ] = None,
 ) -> None:
     """Start Redis (unless KENNEL_REDIS_URL is set), the API, the workers and Flower; Ctrl-C stops them all.

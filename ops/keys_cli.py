@@ -47,14 +47,14 @@ def create(
         ),
     ] = None,
     namespace: Annotated[
-        list[str] | None, typer.Option(help="Id of a namespace it may use; may be repeated. [default: all]")
+        list[str] | None, typer.Option(help="Id of a namespace it may use; may be repeated. Default: all.")
     ] = None,
     permission: Annotated[
         list[str] | None,
-        typer.Option(help=f"{', '.join(ALL_PERMISSIONS)}; may be repeated. [default: all]"),
+        typer.Option(help=f"{', '.join(ALL_PERMISSIONS)}; may be repeated. Default: all."),
     ] = None,
     expires_in_days: Annotated[
-        float | None, typer.Option(min=0, help="Days until it expires. [default: never]")
+        float | None, typer.Option(min=0, help="Days until it expires. Default: never.")
     ] = None,
     data_dir: DataDirOption = None,
 ) -> None:

@@ -101,7 +101,8 @@ class JsonFormatter(logging.Formatter):
             "event": _event(record),
         }
         body = {name: value for name, value in _fields(record).items() if name not in head}
-        return mask(orjson.dumps({**head, **body}, default=str, option=orjson.OPT_NON_STR_KEYS).decode())
+        text = orjson.dumps({**head, **body}, default=str).decode()
+        return mask(_CONTROL.sub(lambda m: f"\\u{ord(m[0]):04x}", text))
 
 
 def _level(record: logging.LogRecord) -> str:
@@ -141,7 +142,9 @@ def _shown(value: Any) -> Any:
 
 
 def _cut(text: str, max_chars: int) -> str:
-    return text if len(text) <= max_chars else f"{text[:max_chars]}… ({len(text)} chars)"
+    """At most `max_chars` of the text, with halves of surrogate pairs, which no encoding takes, escaped."""
+    shown = text if len(text) <= max_chars else f"{text[:max_chars]}… ({len(text)} chars)"
+    return shown.encode(errors="backslashreplace").decode()
 
 
 def _human(value: Any) -> str:
