@@ -182,11 +182,11 @@ def _metered_filter(
     return call
 
 
-def _metered_test(function: Callable[..., bool]) -> Callable[..., bool]:
+def _metered_test(function: Any) -> Callable[..., bool]:
     @pass_context
     def call(context: MeteredContext, value: Any, *args: Any) -> bool:
         _charge(context.meter, (value, *args), {})
-        return function(value, *args)
+        return bool(function(value, *args))
 
     return call
 

@@ -276,6 +276,6 @@ METHODS = {
 # Jinja's own tests. odd, even and divisibleby are left out: on a text they would format it with %.
 TESTS = (
     "boolean", "defined", "eq", "equalto", "false", "float", "ge", "greaterthan", "gt", "in", "integer",
-    "iterable", "le", "lessthan", "lower", "lt", "mapping", "ne", "none", "number", "sequence", "string", "true",
-    "undefined", "upper",
+    "iterable", "le", "lessthan", "lower", "lt", "mapping", "ne", "none", "number", "sequence", "string",
+    "true", "undefined", "upper",
 )  # fmt: skip
