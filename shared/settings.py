@@ -55,5 +55,5 @@ class Settings(BaseSettings):
     body_max_bytes: int = Field(10_000_000, ge=1_000, description="Largest request body (bytes).")
     result_max_bytes: int = Field(16_000_000, ge=1_000, description="Largest stored result (bytes).")
     redis_timeout_s: float = Field(2.0, gt=0, le=60, description="Time an API request may spend on Redis before it is answered 503 (s).")
-    stage_max_time_ms: int = Field(300_000, ge=100, description="Run time of an execution without a budget of its own (ms).")
+    execution_max_time_ms: int = Field(300_000, ge=100, description="Run time of an execution without a budget of its own (ms).")
     shutdown_grace_s: float = Field(4.0, ge=0, le=300, description="Time a stopping worker gives its stages before it hands them back (s).")

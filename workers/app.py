@@ -1,0 +1,74 @@
+"""The Celery app: `celery -A workers.app worker`. Wires settings, signals and the task together."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+from celery import signals
+
+from shared import keys
+from shared.broker import RUN_TASK, make_celery
+from shared.logs import configure_logging
+from shared.redis_sync import connect, through_outage
+from shared.settings import Settings
+from workers.process import WorkerProcess, worker_process
+from workers.stages.registry import catalogue
+from workers.stopping import StopFlag
+from workers.sweeper import Sweeper
+from workers.tasks import ExecutionFailed, run_execution
+
+_PUBLISH_PATIENCE_S = 60.0
+
+settings = Settings()
+app = make_celery(settings)
+stop = StopFlag()
+_worker_name = "worker"
+
+
+def process() -> WorkerProcess:
+    return worker_process(settings, _worker_name, stop)
+
+
+@app.task(name=RUN_TASK, throws=(ExecutionFailed,), ignore_result=True)
+def run(execution_id: str) -> None:
+    """Wake-up for one execution; without task events it goes on with the next ones in the queue."""
+    run_execution(process(), execution_id, chain=not settings.task_events)
+
+
+@signals.setup_logging.connect
+def _logging(**_: Any) -> None:
+    configure_logging(settings, "worker")
+
+
+@signals.celeryd_init.connect
+def _named(sender: str, **_: Any) -> None:
+    global _worker_name  # noqa: PLW0603
+    _worker_name = sender
+
+
+@signals.worker_ready.connect
+def _ready(**_: Any) -> None:
+    """In the main process only: say that this worker is there, and watch over everybody's executions."""
+    publish_catalogue()
+    Sweeper(process().ledger, settings, stop)
+
+
+@signals.worker_shutting_down.connect
+def _shutting_down(**_: Any) -> None:
+    stop.set()
+
+
+@signals.task_revoked.connect
+def _revoked(request: Any = None, **_: Any) -> None:
+    """A revoke from Celery's own tools cancels the record, not only the message."""
+    if request is not None:
+        process().ledger.cancel(request.id, "revoked with Celery's control commands")
+
+
+def publish_catalogue() -> None:
+    """Tell the API which stages there are; the newest worker's word counts."""
+    client = connect(settings.redis_url)
+    entries = {stage_id: orjson.dumps(entry) for stage_id, entry in catalogue().items()}
+    through_outage(lambda: client.hset(keys.CATALOGUE, mapping=entries), patience_s=_PUBLISH_PATIENCE_S)
+    client.close()

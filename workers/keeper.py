@@ -1,0 +1,130 @@
+"""One thread per process that keeps its executions alive: renews leases, sends late progress, hands back on stop."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+
+from redis.exceptions import RedisError
+
+from shared.errors import Unavailable
+from shared.logs import log_event
+from shared.settings import Settings
+from shared.stores.ledger import Ledger
+from workers.run import Run
+from workers.stopping import StopFlag
+
+log = logging.getLogger("kennel.keeper")
+
+_IDLE_TICK_S = 0.25  # how soon a stop is noticed
+_LAST_CALL_S = 1.0  # after the grace: time for stages to notice before the process leaves
+_HAND_BACK_PATIENCE_S = 1.0
+
+
+class Keeper:
+    """Leases of all runs of this process. Start it after the fork: threads do not survive one."""
+
+    def __init__(self, ledger: Ledger, settings: Settings, stop: StopFlag) -> None:
+        self.ledger = ledger
+        self.progress_interval_s = settings.progress_interval_ms / 1000
+        self._heartbeat_s = settings.heartbeat_ms / 1000
+        self._grace_s = settings.shutdown_grace_s
+        self._stop = stop
+        self._runs: dict[str, Run] = {}
+        self._lock = threading.Lock()
+        self._wake = threading.Event()
+        self._flush_at = float("inf")
+        self._next_heartbeat_at = 0.0
+        self._thread = threading.Thread(target=self._loop, name="kennel-keeper", daemon=True)
+        self._thread.start()
+
+    @property
+    def stopping(self) -> bool:
+        """No new claims."""
+        return self._stop.is_set()
+
+    @property
+    def grace_is_over(self) -> bool:
+        return self._stop.is_set() and self._stop.age_s() > self._grace_s
+
+    def hold(self, run: Run) -> None:
+        with self._lock:
+            self._runs[run.claim.execution_id] = run
+
+    def let_go(self, run: Run) -> None:
+        with self._lock:
+            if self._runs.get(run.claim.execution_id) is run:
+                del self._runs[run.claim.execution_id]
+
+    def flush_at(self, at: float) -> None:
+        """Wake in time to send progress that is due at `at` (monotonic s)."""
+        if at < self._flush_at:
+            self._flush_at = at
+            self._wake.set()
+
+    def hand_back(self, run: Run) -> None:
+        """Return a run to the head of the queue, uncounted."""
+        run.close()
+        self.let_go(run)
+        try:
+            released = self.ledger.release(run.claim, patience_s=_HAND_BACK_PATIENCE_S)
+        except (Unavailable, RedisError) as error:
+            log_event(log, "execution.not_handed_back", level=logging.WARNING, error=str(error),
+                      execution_id=run.claim.execution_id)  # fmt: skip
+            return
+        if released:
+            log_event(log, "execution.handed_back", execution_id=run.claim.execution_id, attempt=run.claim.attempt)
+
+    def _held(self) -> list[Run]:
+        with self._lock:
+            return list(self._runs.values())
+
+    def _loop(self) -> None:
+        while True:
+            now = time.monotonic()
+            if now >= self._next_heartbeat_at:
+                self._next_heartbeat_at = now + self._heartbeat_s
+                self._heartbeat()
+            if now >= self._flush_at:
+                self._flush_due()
+            if self._stop.is_set() and self._stop.age_s() > self._grace_s + _LAST_CALL_S:
+                self._leave()
+            wake_at = min(self._next_heartbeat_at, self._flush_at)
+            self._wake.wait(max(0.0, min(_IDLE_TICK_S, wake_at - time.monotonic())))
+            self._wake.clear()
+
+    def _heartbeat(self) -> None:
+        runs = self._held()
+        held = [(run.claim.execution_id, run.claim.epoch) for run in runs]
+        try:
+            lost = set(self.ledger.heartbeat(held, patience_s=self._heartbeat_s))
+        except (Unavailable, RedisError) as error:
+            log_event(log, "heartbeat.failed", level=logging.WARNING, held=len(held), error=str(error))
+            return
+        for run in runs:
+            if run.claim.execution_id in lost:
+                run.lost = True
+
+    def _flush_due(self) -> None:
+        self._flush_at = float("inf")
+        now = time.monotonic()
+        for run in self._held():
+            due_at = run.due_at()
+            if due_at is None:
+                continue
+            if due_at > now:
+                self.flush_at(due_at)
+                continue
+            try:
+                run.flush()
+            except (Unavailable, RedisError) as error:
+                log_event(log, "progress.failed", level=logging.WARNING, error=str(error),
+                          execution_id=run.claim.execution_id)  # fmt: skip
+
+    def _leave(self) -> None:
+        """Stages that did not notice the stop in time: hand back what they run, and go without them."""
+        for run in self._held():
+            self.hand_back(run)
+        os._exit(0)

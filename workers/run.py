@@ -1,0 +1,85 @@
+"""An execution in the hands of this process: its lease, its unsent progress, and whether it must stop."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from shared.models.execution import Claim
+
+if TYPE_CHECKING:
+    from workers.keeper import Keeper
+
+# Makes (detail, figures) as they are now; called by the keeper's thread too.
+Snapshot = Callable[[], tuple[bytes, bytes]]
+
+
+class Stop(Exception):
+    """The execution must not go on in this process; the record is somebody else's to write."""
+
+
+class ExecutionLost(Stop):
+    """The lease is gone: another attempt runs it, or it has ended."""
+
+
+class HandedBack(Stop):
+    """The worker is stopping; the execution returns to the queue."""
+
+
+class Run:
+    """Made when a claim is taken; the keeper renews its lease until `finish` has been answered."""
+
+    def __init__(self, claim: Claim, keeper: Keeper) -> None:
+        self.claim = claim
+        self.lost = False
+        self._keeper = keeper
+        self._lock = threading.Lock()
+        self._number = 0
+        self._unsent: tuple[str | None, int, bytes, bytes] | None = None
+        self._written_at = time.monotonic()  # the claim wrote the first stage
+        self._closed = False
+
+    def check(self) -> None:
+        """Raises Stop when this process must let go of the execution."""
+        if self.lost:
+            raise ExecutionLost(self.claim.execution_id)
+        if self._keeper.grace_is_over:
+            raise HandedBack(self.claim.execution_id)
+
+    def publish(self, stage: str | None, stages_completed: int, snapshot: Snapshot) -> None:
+        """Tell how far it is: at once, or, within the interval of the last write, when that has passed.
+
+        Progress is never later than the interval, even if the next stage takes long: the keeper sends
+        what is unsent. What `finish` overtakes is not sent at all.
+        """
+        detail_and_figures = snapshot()
+        with self._lock:
+            self._unsent = (stage, stages_completed, *detail_and_figures)
+        due_at = self._written_at + self._keeper.progress_interval_s
+        if time.monotonic() >= due_at:
+            self.flush()
+        else:
+            self._keeper.flush_at(due_at)
+
+    def flush(self) -> None:
+        """Send the latest unsent progress, if any."""
+        with self._lock:
+            if self._unsent is None or self._closed:
+                return
+            unsent, self._unsent = self._unsent, None
+            self._number += 1
+            self._written_at = time.monotonic()
+            if not self._keeper.ledger.progress(self.claim, self._number, *unsent):
+                self.lost = True
+
+    def due_at(self) -> float | None:
+        """When the unsent progress must be out (monotonic s), or None."""
+        return None if self._unsent is None else self._written_at + self._keeper.progress_interval_s
+
+    def close(self) -> None:
+        """No progress after this: the outcome is about to be written."""
+        with self._lock:
+            self._closed = True
+            self._unsent = None

@@ -1,0 +1,131 @@
+"""Documents that have not been fetched yet: a question to the engine which stages can still refine.
+
+A pipeline starts with "everything in these collections". A search or filter that comes first only
+narrows the question; it is asked when a stage needs the documents themselves. So a filter before or
+after a search runs inside the engine, and no document that is dropped is ever read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from shared.documents import CollectionRef, DocumentStore
+from shared.errors import NotFound, StageError
+from shared.filters import And, Filter, SortKey, sort_documents
+from shared.models.document import Document
+
+# How many documents a pipeline takes from one collection when no search cuts them (contract, section 6).
+SELECTION_MAX = 1_000
+# Reciprocal rank fusion, Cormack, Clarke and Büttcher 2009, with their constant.
+RRF_K = 60
+
+
+@dataclass(frozen=True, slots=True)
+class TextQuery:
+    """BM25 over the string fields: the best `limit` documents with at least `min_score` (0..1)."""
+
+    text: str
+    limit: int
+    min_score: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """`found` counts what the search found, before a filter behind it dropped some."""
+
+    documents: list[Document]
+    found: int
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    refs: Sequence[CollectionRef]
+    where: Filter | None = None  # before the search's cut
+    query: TextQuery | None = None
+    keep: Filter | None = None  # after it
+    sort: Sequence[SortKey] = ()
+
+    def filtered(self, condition: Filter) -> Selection | None:
+        """Narrowed by one more condition; None where the engine cannot tell.
+
+        Behind a search over several collections the cut comes after their fusion, outside the engine.
+        """
+        if self.query is None:
+            return replace(self, where=both(self.where, condition))
+        if len(self.refs) > 1:
+            return None
+        return replace(self, keep=both(self.keep, condition))
+
+    def searched(self, query: TextQuery) -> Selection | None:
+        return replace(self, query=query, sort=()) if self.query is None else None
+
+    def sorted_by(self, *keys: SortKey) -> Selection | None:
+        return replace(self, sort=keys) if self.query is None else None
+
+    def fetch(self, store: DocumentStore) -> Fetched:
+        """Ask the engine.
+
+        Raises:
+            StageError: a collection was deleted after the execution was accepted.
+        """
+        try:
+            if self.query is None:
+                documents = self._select(store)
+                return Fetched(documents, len(documents))
+            return self._search(store, self.query)
+        except NotFound as error:
+            raise StageError(error.message) from error
+
+    def _select(self, store: DocumentStore) -> list[Document]:
+        parts = [store.select(ref, where=self.where, sort=self.sort, limit=SELECTION_MAX) for ref in self.refs]
+        documents = [document for part in parts for document in part]
+        return sort_documents(documents, self.sort) if self.sort and len(parts) > 1 else documents
+
+    def _search(self, store: DocumentStore, query: TextQuery) -> Fetched:
+        hits = [
+            store.search_text(
+                ref,
+                query.text,
+                where=self.where,
+                keep=self.keep,
+                limit=query.limit,
+                min_score=_bm25_floor(query.min_score),
+            )
+            for ref in self.refs
+        ]
+        if len(hits) == 1:
+            return Fetched(hits[0].documents, hits[0].found)
+        documents = fuse_collections([part.documents for part in hits], query.limit)
+        return Fetched(documents, len(documents))
+
+
+def relevance(bm25: float) -> float:
+    """A lexical score, which has no upper bound, on the scale 0..1."""
+    return bm25 / (bm25 + 10.0)
+
+
+def _bm25_floor(min_score: float | None) -> float:
+    """The BM25 score whose `relevance` is `min_score`."""
+    if not min_score:
+        return 0.0
+    return 10.0 * min_score / (1.0 - min_score) if min_score < 1.0 else float("inf")
+
+
+def fuse_collections(rankings: Sequence[Sequence[Document]], limit: int) -> list[Document]:
+    """One ranking from several, by reciprocal rank.
+
+    BM25 scores of two collections cannot be compared, since each has its own term statistics; ranks can.
+    The new score is 1 / (60 + rank); ties by document id.
+    """
+    scored = [
+        document.with_score(1.0 / (RRF_K + rank))
+        for ranking in rankings
+        for rank, document in enumerate(ranking, start=1)
+    ]
+    scored.sort(key=lambda document: (-(document.score or 0.0), document.document_id))
+    return scored[:limit]
+
+
+def both(first: Filter | None, second: Filter) -> Filter:
+    return second if first is None else And((first, second))

@@ -1,0 +1,32 @@
+"""The flag that a worker is stopping, seen by the main process and by its forked children."""
+
+from __future__ import annotations
+
+import mmap
+import struct
+import time
+
+
+class StopFlag:
+    """Set once, never cleared. Lives in memory that is shared across fork: signals reach the main process only."""
+
+    _FORMAT = "d"  # monotonic seconds of the stop, 0 = running; one clock for all processes of a machine
+
+    def __init__(self) -> None:
+        self._memory = mmap.mmap(-1, struct.calcsize(self._FORMAT))
+
+    def set(self) -> None:
+        if not self.is_set():
+            self._memory[:] = struct.pack(self._FORMAT, time.monotonic())
+
+    def is_set(self) -> bool:
+        return self._at() > 0
+
+    def age_s(self) -> float:
+        """Seconds since the stop; 0 while running."""
+        at = self._at()
+        return time.monotonic() - at if at else 0.0
+
+    def _at(self) -> float:
+        at: float = struct.unpack(self._FORMAT, self._memory[:])[0]
+        return at

@@ -1,0 +1,60 @@
+"""The thread of a worker's main process that looks for lost executions, every second."""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+
+from redis.exceptions import RedisError
+
+from shared.errors import Unavailable
+from shared.logs import log_event
+from shared.settings import Settings
+from shared.stores.ledger import Ledger, SweepReport
+from workers.stopping import StopFlag
+
+log = logging.getLogger("kennel.sweeper")
+
+_ROUNDS_MAX = 1_000  # passes in a row; a full one handles 100 executions
+
+
+class Sweeper:
+    """Sweeps until the worker stops. All workers sweep; the jitter spreads them."""
+
+    def __init__(self, ledger: Ledger, settings: Settings, stop: StopFlag) -> None:
+        self._ledger = ledger
+        self._period_s = settings.sweep_ms / 1000
+        self._stop = stop
+        self._away = False
+        self._pause = threading.Event()
+        threading.Thread(target=self._loop, name="kennel-sweeper", daemon=True).start()
+
+    def _loop(self) -> None:
+        while not self._stop.is_set():
+            self._pause.wait(self._period_s * random.uniform(0.8, 1.2))
+            try:
+                self._sweep()
+                self._away = False
+            except (Unavailable, RedisError) as error:
+                if not self._away:
+                    log_event(log, "sweep.failed", level=logging.WARNING, error=str(error))
+                self._away = True
+
+    def _sweep(self) -> None:
+        for _ in range(_ROUNDS_MAX):
+            report = self._ledger.sweep()
+            self._tell(report)
+            if not report.more:
+                return
+
+    def _tell(self, report: SweepReport) -> None:
+        if report.requeued or report.failed or report.sent_again:
+            log_event(
+                log,
+                "sweep.recovered",
+                level=logging.WARNING,
+                requeued=report.requeued,
+                failed=report.failed,
+                sent_again=report.sent_again,
+            )
