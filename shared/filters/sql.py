@@ -1,0 +1,201 @@
+"""Filters as SQLite conditions on the columns `payload` (JSONB) and `list_bits` of a documents table.
+
+Each fragment is true exactly where evaluate.py says so; elsewhere it is false *or null*, which WHERE, AND and
+OR treat alike. The cheap value comparison comes first and the type check, which makes it strict, second:
+most rows fail the first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import orjson
+
+from shared.filters.ast import And, Condition, Filter, Not, Or
+from shared.filters.evaluate import OPPOSITES
+from shared.filters.list_bits import path_mask
+from shared.filters.paths import payload_parts
+from shared.filters.values import comparable, is_number, number
+
+_COMPARISONS = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
+_BY_FUNCTION = frozenset({"regex", "phrase", "words"})
+
+
+@dataclass(slots=True)
+class Parameters:
+    """The values of a statement, bound by position: the text of the SQL never holds a user's value."""
+
+    values: list[Any] = field(default_factory=list)
+
+    def bind(self, value: Any) -> str:
+        """Add a value and return its placeholder."""
+        self.values.append(value)
+        return f"?{len(self.values)}"
+
+    def bind_json(self, value: Any) -> str:
+        return self.bind(orjson.dumps(value).decode())
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """SQL for one value: the name of its JSON type, and itself."""
+
+    type: str
+    value: str
+
+
+def compile_where(filter_: Filter, parameters: Parameters) -> str:
+    """The condition in SQL; its values are added to `parameters`."""
+    match filter_:
+        case And(children):
+            return _joined("AND", [compile_where(child, parameters) for child in children], empty="1")
+        case Or(children):
+            return _joined("OR", [compile_where(child, parameters) for child in children], empty="0")
+        case Not(children):
+            return _negated(
+                _joined("OR", [compile_where(child, parameters) for child in children], empty="0")
+            )
+        case Condition(operator=name) if name in OPPOSITES:
+            return _negated(compile_where(replace(filter_, operator=OPPOSITES[name]), parameters))
+        case Condition():
+            return _condition(filter_, parameters)
+
+
+def json_path(parts: Sequence[str]) -> str:
+    r"""The path as SQLite writes it: ("a", 'say "x"') -> $."a"."say \"x\""."""
+    return "$" + "".join('."' + part.replace("\\", "\\\\").replace('"', '\\"') + '"' for part in parts)
+
+
+def crosses_list(parts: Sequence[str], parameters: Parameters) -> str:
+    """SQL: some proper prefix of the path is a list."""
+    prefixes = [parameters.bind(json_path(parts[:length])) for length in range(1, len(parts))]
+    return _joined("OR", [f"json_type(payload, {prefix}) = 'array'" for prefix in prefixes], empty="0")
+
+
+def _negated(condition: str) -> str:
+    return f"(CASE WHEN {condition} THEN 0 ELSE 1 END)"  # NOT would leave null null
+
+
+def _joined(operator: str, conditions: list[str], *, empty: str) -> str:
+    """The conditions as a balanced tree: SQLite limits the depth of an expression, not its width."""
+    if len(conditions) <= 1:
+        return conditions[0] if conditions else empty
+    middle = len(conditions) // 2
+    left = _joined(operator, conditions[:middle], empty=empty)
+    right = _joined(operator, conditions[middle:], empty=empty)
+    return f"({left} {operator} {right})"
+
+
+def _condition(condition: Condition, parameters: Parameters) -> str:
+    name, wanted = condition.operator, condition.value
+    if name == "exists":
+        present = _present(condition, parameters)
+        return present if wanted else _negated(present)
+    if name == "eq" and wanted is None:
+        return _negated(_present(condition, parameters))
+    if name == "in" and None in wanted:
+        return f"({_negated(_present(condition, parameters))} OR {_on_value(condition, parameters)})"
+    return _on_value(condition, parameters)
+
+
+def _present(condition: Condition, parameters: Parameters) -> str:
+    """SQL: the field is there and not null."""
+    parts = payload_parts(condition.path)
+    plain = f"payload ->> {parameters.bind(json_path(parts))} IS NOT NULL"
+    if len(parts) == 1:
+        return plain
+    crosses = crosses_list(parts, parameters)
+    crossing = _by_python(replace(condition, operator="exists", value=True), parameters)
+    clear = f"list_bits & {path_mask(parts[:-1])} = 0"
+    return f"({clear} AND {plain} OR NOT {clear} AND CASE WHEN {crosses} THEN {crossing} ELSE {plain} END)"
+
+
+def _on_value(condition: Condition, parameters: Parameters) -> str:
+    """SQL: the value at the path, or one of its elements when it is a list, passes."""
+    parts = payload_parts(condition.path)
+    path = parameters.bind(json_path(parts))
+    plain = _on_scalar(condition, _Place(f"json_type(payload, {path})", f"payload ->> {path}"), parameters)
+    of_element = replace(condition, operator="eq") if condition.operator == "contains" else condition
+    element = _on_scalar(of_element, _Place("item.type", "item.value"), parameters)
+    clear = f"list_bits & {path_mask(parts)} = 0"
+    return (
+        f"({clear} AND {plain} OR NOT {clear} AND CASE"
+        f" WHEN {crosses_list(parts, parameters)}"
+        f" THEN {_by_python(condition, parameters)}"
+        f" WHEN json_type(payload, {path}) = 'array'"
+        f" THEN EXISTS (SELECT 1 FROM json_each(payload, {path}) AS item WHERE {element})"
+        f" ELSE {plain} END)"
+    )
+
+
+def _by_python(condition: Condition, parameters: Parameters) -> str:
+    test = [condition.path, condition.operator, condition.value, condition.case_sensitive]
+    return f"kennel_matches(json(payload), {parameters.bind_json(test)})"
+
+
+def _on_scalar(condition: Condition, place: _Place, parameters: Parameters) -> str:
+    """SQL: one value that is no list passes."""
+    name, wanted = condition.operator, condition.value
+    if name == "eq":
+        return _equals(wanted, place, condition.case_sensitive, parameters)
+    if name == "in":
+        return _member_of(wanted, place, condition.case_sensitive, parameters)
+    if name in _COMPARISONS:
+        return _compares(_COMPARISONS[name], wanted, place, condition.case_sensitive, parameters)
+    if not isinstance(wanted, str):  # contains with a number or a boolean: only ever an element of a list
+        return "0"
+    if name in _BY_FUNCTION:
+        test = parameters.bind_json([name, wanted, condition.case_sensitive])
+        return f"({place.type} = 'text' AND kennel_text_test({place.value}, {test}))"
+    return _holds_part(condition, place, parameters)
+
+
+def _equals(wanted: Any, place: _Place, exact: bool, parameters: Parameters) -> str:
+    if isinstance(wanted, bool):
+        return f"{place.type} = '{'true' if wanted else 'false'}'"
+    return _compares("=", wanted, place, exact, parameters)
+
+
+def _compares(sign: str, wanted: Any, place: _Place, exact: bool, parameters: Parameters) -> str:
+    if is_number(wanted):
+        limit = parameters.bind(number(wanted))
+        return f"({place.value} {sign} {limit} AND {place.type} IN ('integer', 'real'))"
+    text = parameters.bind(comparable(wanted, case_sensitive=exact))
+    if exact:
+        return f"({place.value} {sign} {text} AND {place.type} = 'text')"
+    return f"({place.type} = 'text' AND kennel_fold({place.value}) {sign} {text})"
+
+
+def _member_of(wanted: list[Any], place: _Place, exact: bool, parameters: Parameters) -> str:
+    texts = [comparable(value, case_sensitive=exact) for value in wanted if isinstance(value, str)]
+    numbers = [number(value) for value in wanted if is_number(value)]
+    tests = [
+        _equals(value, place, exact, parameters) for value in (True, False) if any(value is w for w in wanted)
+    ]
+    if numbers:
+        rows = f"(SELECT value FROM json_each({parameters.bind_json(numbers)}))"
+        tests.append(f"({place.value} IN {rows} AND {place.type} IN ('integer', 'real'))")
+    if texts:
+        rows = f"(SELECT value FROM json_each({parameters.bind_json(texts)}))"
+        value = place.value if exact else f"kennel_fold({place.value})"
+        tests.append(f"({place.type} = 'text' AND {value} IN {rows})")
+    return _joined("OR", tests, empty="0")
+
+
+def _holds_part(condition: Condition, place: _Place, parameters: Parameters) -> str:
+    """contains, text, starts_with, ends_with on UTF-8 bytes: SQLite's text functions stop at a NUL."""
+    exact = condition.case_sensitive and condition.operator != "text"
+    part = comparable(condition.value, case_sensitive=exact).encode()
+    if not part:
+        return f"{place.type} = 'text'"
+    value = f"CAST({place.value if exact else f'kennel_fold({place.value})'} AS BLOB)"
+    wanted = parameters.bind(part)
+    if condition.operator == "starts_with":
+        test = f"substr({value}, 1, {len(part)}) = {wanted}"
+    elif condition.operator == "ends_with":
+        test = f"substr({value}, -{len(part)}) = {wanted}"
+    else:
+        test = f"instr({value}, {wanted}) > 0"
+    return f"({place.type} = 'text' AND {test})"
