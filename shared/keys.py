@@ -15,12 +15,14 @@
 | kennel:sweep                          | hash   | when the sweep ran, until when it holds       | sweep             | permanent         |
 | kennel:workers                        | zset   | worker names by last heartbeat (ms)           | heartbeat         | permanent, pruned |
 | kennel:idem:<digest>                  | string | execution id and body digest                  | submit            | idempotency_ttl_s |
-| kennel:def:<retriever id>:<version>   | string | immutable definition snapshot                 | API               | permanent, dies with its retriever |
+| kennel:def:<retriever id>:<version>   | string | immutable definition snapshot                 | API               | permanent; result_ttl_s once its retriever is deleted |
 | kennel:retriever:<id>                 | hash   | version, body (JSON)                          | API               | permanent         |
 | kennel:collection:<id>                | hash   | body (JSON)                                   | API               | permanent         |
 | kennel:namespace:<id>                 | hash   | body (JSON)                                   | API               | permanent         |
 | kennel:names:<kind>:<scope>           | hash   | name -> id, unique within the scope           | API               | permanent         |
 | kennel:ids:<kind>:<scope>             | zset   | ids by creation time (ms)                     | API               | permanent         |
+| kennel:deleting                       | hash   | hidden namespace id -> task id, until purged  | API               | permanent         |
+| kennel:secret                         | string | what cursors are signed with                  | API, once         | permanent         |
 | kennel:catalogue                      | hash   | stage id -> catalogue entry (JSON)            | workers at start  | permanent         |
 | kennel:key:<sha256>                   | string | an API key's record (JSON)                    | ops, API          | permanent         |
 | kennel:keys                           | hash   | key name -> sha256                            | ops, API          | permanent         |
@@ -33,6 +35,8 @@
 from __future__ import annotations
 
 CATALOGUE = "kennel:catalogue"
+DELETING = "kennel:deleting"
+SECRET = "kennel:secret"
 API_KEYS = "kennel:keys"
 LEASES = "kennel:leases"
 WORKERS = "kennel:workers"
@@ -54,6 +58,7 @@ LUA = {
     "IDEMPOTENCY": "kennel:idem:",
     "RETRIEVER": "kennel:retriever:",
     "COLLECTION": "kennel:collection:",
+    "DEFINITION": "kennel:def:",
 }
 
 

@@ -1,22 +1,70 @@
 -- Named resources (namespaces, collections, retrievers): created and deleted whole, names unique in a scope.
+-- Every function may be called again with the same arguments: the API resends after a broken connection.
 
--- create_resource: args: record key, names key, ids key, id, name, created_ms, body, version, definition key ('' = none), definition
--- returns: {'created'} (again for the same id) | {'taken', id of the owner of the name}
+-- create_resource: args: record key, names key, ids key, parent record key ('' = none), id, name, created_ms,
+--   body, version, definition key ('' = none), definition, most resources of this kind in the scope
+-- returns: {'created'} (again for the same id) | {'taken', id of the owner of the name} | {'orphan'} the parent
+--   is gone | {'full'}
 define('create_resource', function(args)
   if redis.call('EXISTS', args[1]) == 1 then return { 'created' } end
-  if redis.call('HSETNX', args[2], args[5], args[4]) == 0 then
-    return { 'taken', redis.call('HGET', args[2], args[5]) }
-  end
-  redis.call('HSET', args[1], 'body', args[7], 'version', args[8])
-  redis.call('ZADD', args[3], args[6], args[4])
-  if args[9] ~= '' then redis.call('SET', args[9], args[10]) end
+  if args[4] ~= '' and redis.call('EXISTS', args[4]) == 0 then return { 'orphan' } end
+  local owner = redis.call('HGET', args[2], args[6])
+  if owner then return { 'taken', owner } end
+  if redis.call('ZCARD', args[3]) >= tonumber(args[12]) then return { 'full' } end
+  redis.call('HSET', args[2], args[6], args[5])
+  redis.call('HSET', args[1], 'body', args[8], 'version', args[9])
+  redis.call('ZADD', args[3], args[7], args[5])
+  if args[10] ~= '' then redis.call('SET', args[10], args[11]) end
   return { 'created' }
 end)
 
--- delete_resource: args: record key, names key, ids key, id, name
+-- find_resource: one of a scope, by its id or else its name.
+-- args: record key prefix, names key, ids key, id or name, '1' to read the definition too
+-- returns: {id, version, body, definition or ''} | nil
+define('find_resource', function(args)
+  local id = args[4]
+  if not redis.call('ZSCORE', args[3], id) then
+    id = redis.call('HGET', args[2], id)
+    if not id then return nil end
+  end
+  local record = redis.call('HMGET', args[1] .. id, 'version', 'body')
+  if not record[1] then return nil end
+  local definition = args[5] == '1' and redis.call('GET', KEY.DEFINITION .. id .. ':' .. record[1])
+  return { id, record[1], record[2], definition or '' }
+end)
+
+-- read_resources: args: record key prefix, id …
+-- returns: their bodies in this order, nil for those that are gone
+define('read_resources', function(args)
+  local bodies = {}
+  for i = 2, #args do bodies[i - 1] = redis.call('HGET', args[1] .. args[i], 'body') end
+  return bodies
+end)
+
+-- delete_resource: args: record key, names key, ids key, id, name, ttl_s, keys that live on for ttl_s …
 -- returns: 1 when it was there, else 0
 define('delete_resource', function(args)
   if redis.call('HGET', args[2], args[5]) == args[4] then redis.call('HDEL', args[2], args[5]) end
   redis.call('ZREM', args[3], args[4])
+  for i = 7, #args do redis.call('EXPIRE', args[i], args[6]) end
   return redis.call('DEL', args[1])
+end)
+
+-- hide_namespace: from now on it is not found; what it held is purged later.
+-- args: record key, names key, ids key, id, name, key of the namespaces being deleted, task id
+-- returns: the task id of the deletion, the first one when it is asked for again
+define('hide_namespace', function(args)
+  redis.call('HSETNX', args[6], args[4], args[7])
+  if redis.call('HGET', args[2], args[5]) == args[4] then redis.call('HDEL', args[2], args[5]) end
+  redis.call('ZREM', args[3], args[4])
+  redis.call('DEL', args[1])
+  return redis.call('HGET', args[6], args[4])
+end)
+
+-- online: how the installation is doing, in numbers. args: silence_ms, queue …
+-- returns: {workers heard of within silence_ms, executions in the queues}
+define('online', function(args)
+  local depth = 0
+  for i = 2, #args do depth = depth + redis.call('ZCARD', KEY.PENDING .. args[i]) end
+  return { redis.call('ZCOUNT', KEY.WORKERS, int(now_ms() - tonumber(args[1])), '+inf'), depth }
 end)

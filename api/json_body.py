@@ -1,0 +1,94 @@
+"""Request bodies: strict JSON, in UTF-8, not too deep, and without numbers that would change when stored."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import orjson
+from fastapi import Request, Response
+from fastapi.routing import APIRoute
+
+from shared.errors import BadRequest
+
+DEPTH_MAX = 40
+
+_LONG_INTEGER = re.compile(rb"[0-9]{19}")
+_INT_MIN, _INT_MAX = -(2**63), 2**63 - 1
+_ECHO_MAX_CHARS = 40
+
+
+class JsonRoute(APIRoute):
+    """A route whose body is parsed by `parse_json`."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle = super().get_route_handler()
+        has_body = self.body_field is not None
+
+        async def handler(request: Request) -> Response:
+            if has_body:
+                await _parse(request)
+            return await handle(request)
+
+        return handler
+
+
+async def _parse(request: Request) -> None:
+    """Parse the body into where Starlette keeps it, so that the framework finds it parsed.
+
+    Raises:
+        BadRequest: the body is not such JSON, or is labelled as something else.
+    """
+    body = await request.body()
+    if not body:
+        return
+    content_type = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
+    if content_type != "application/json" and not content_type.endswith("+json"):
+        raise BadRequest(
+            f"the body is labelled {content_type[:_ECHO_MAX_CHARS]!r}; send JSON with `Content-Type: application/json`"
+        )
+    request._json = parse_json(body)
+
+
+def parse_json(body: bytes) -> Any:
+    """The value of a JSON text.
+
+    Raises:
+        BadRequest: not JSON (NaN, lone surrogates, trailing commas …), nested over 40 levels, or an integer
+            outside of 64 bits, which a store or another client would round without a word.
+    """
+    try:
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise BadRequest(f"the body is not valid JSON: {error}", code="invalid_json") from error
+    if _LONG_INTEGER.search(body):
+        json.loads(body, parse_int=_checked_int)
+    if body.count(b"[") + body.count(b"{") > DEPTH_MAX:
+        _check_depth(value)
+    return value
+
+
+def _checked_int(text: str) -> int:
+    # Longer ones are not even converted: int() takes quadratic time.
+    if len(text) > 20 or not _INT_MIN <= int(text) <= _INT_MAX:
+        raise BadRequest(
+            f"the integer {text[:_ECHO_MAX_CHARS]} does not fit into 64 bits; send it as a string", code="invalid_json"
+        )
+    return int(text)
+
+
+def _check_depth(value: Any) -> None:
+    """Level by level, so that no depth of nesting can exhaust the stack."""
+    level = [value]
+    for _ in range(DEPTH_MAX):
+        level = [child for parent in level for child in _containers(parent)]
+        if not level:
+            return
+    raise BadRequest(f"the body nests deeper than {DEPTH_MAX} levels", code="invalid_json")
+
+
+def _containers(parent: Any) -> list[Any]:
+    children = parent.values() if isinstance(parent, dict) else parent if isinstance(parent, list) else ()
+    return [child for child in children if type(child) in (dict, list)]

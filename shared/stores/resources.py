@@ -1,0 +1,209 @@
+"""Namespaces, collections and retrievers in Redis: one class for all three.
+
+Names are unique within a scope (a namespace's id, or `keys.INSTALLATION`), newest comes first, and what
+another scope holds is not found here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from typing import Literal
+
+from shared import keys
+from shared.clock import now_ms
+from shared.errors import Conflict, NotFound
+from shared.models.resource import Resource
+from shared.redis_link import RedisLink
+from shared.stores.reads import reading
+
+Kind = Literal["namespace", "collection", "retriever"]
+
+SCOPE_MAX = 10_000  # resources of one kind in one scope: a list with a filter reads them all
+_CHUNK = 500  # bodies or ids in one reply
+
+
+class ResourceStore:
+    """The resources of one kind. Every method is one atomic round trip unless it says otherwise."""
+
+    def __init__(self, redis: RedisLink, kind: Kind) -> None:
+        self._redis = redis
+        self.kind = kind
+
+    async def create(
+        self,
+        scope: str,
+        resource_id: str,
+        name: str,
+        body: bytes,
+        *,
+        parent: str | None = None,
+        definition: bytes | None = None,
+    ) -> None:
+        """Store version 1. Repeatable with the same id.
+
+        Args:
+            parent: Key of the record that must exist, e.g. the namespace's.
+
+        Raises:
+            Conflict: the name is taken, or the scope is full.
+            NotFound: the parent is gone.
+        """
+        snapshot_key = keys.definition(resource_id, 1) if definition is not None else ""
+        answer = await self._redis.fcall(
+            "create_resource",
+            *self._keys(scope, resource_id),
+            parent or "",
+            resource_id,
+            name,
+            now_ms(),
+            body,
+            1,
+            snapshot_key,
+            definition or b"",
+            SCOPE_MAX,
+        )
+        self._check_created(answer, scope, name)
+
+    def _check_created(self, answer: list[bytes], scope: str, name: str) -> None:
+        match answer[0]:
+            case b"taken":
+                raise Conflict(
+                    f"a {self.kind} named {name!r} exists ({answer[1].decode()}); choose another name",
+                    code=f"{self.kind}_name_taken",
+                    details={f"{self.kind}_id": answer[1].decode()},
+                )
+            case b"full":
+                raise Conflict(
+                    f"there are {SCOPE_MAX} {self.kind}s already, the most one scope can hold; delete some first",
+                    code=f"{self.kind}_limit",
+                )
+            case b"orphan":
+                raise NotFound(f"namespace {scope!r} does not exist any more")
+
+    async def find(self, scope: str, id_or_name: str) -> Resource | None:
+        """The resource with this id, else with this name; retrievers come with their definition."""
+        with reading():
+            found = await self._redis.fcall(
+                "find_resource",
+                keys.resource(self.kind, ""),
+                keys.resource_names(self.kind, scope),
+                keys.resource_ids(self.kind, scope),
+                id_or_name,
+                int(self.kind == "retriever"),
+            )
+        if found is None:
+            return None
+        return Resource(found[0].decode(), int(found[1]), found[2], found[3])
+
+    async def get(self, scope: str, id_or_name: str) -> Resource:
+        """As `find`.
+
+        Raises:
+            NotFound: the scope holds no such resource.
+        """
+        found = await self.find(scope, id_or_name)
+        if found is None:
+            raise NotFound(f"no {self.kind} has the id or name {id_or_name!r} here; list them to see what there is")
+        return found
+
+    async def ids(self, scope: str) -> list[str]:
+        """Every id of the scope, newest first; at most `SCOPE_MAX`."""
+        with reading():
+            ids: list[bytes] = await self._redis.execute("ZREVRANGE", keys.resource_ids(self.kind, scope), 0, -1)
+        return [resource_id.decode() for resource_id in ids]
+
+    async def bodies(self, ids: Sequence[str]) -> list[bytes]:
+        """Bodies in the order of `ids`, those that are gone left out. A round trip for each 500."""
+        bodies: list[bytes | None] = []
+        for start in range(0, len(ids), _CHUNK):
+            with reading():
+                bodies += await self._redis.fcall(
+                    "read_resources", keys.resource(self.kind, ""), *ids[start : start + _CHUNK]
+                )
+        return [body for body in bodies if body is not None]
+
+    async def count(self, scope: str) -> int:
+        with reading():
+            return int(await self._redis.execute("ZCARD", keys.resource_ids(self.kind, scope)))
+
+    async def delete(
+        self, scope: str, resource_id: str, name: str, *, fading: Sequence[str] = (), fading_s: int = 0
+    ) -> None:
+        """Remove the record and free its name; the keys in `fading` live on for `fading_s` seconds."""
+        await self._redis.fcall("delete_resource", *self._keys(scope, resource_id), resource_id, name, fading_s, *fading)
+
+    def _keys(self, scope: str, resource_id: str) -> tuple[str, str, str]:
+        return (
+            keys.resource(self.kind, resource_id),
+            keys.resource_names(self.kind, scope),
+            keys.resource_ids(self.kind, scope),
+        )
+
+
+class DeletedNamespaces:
+    """Namespaces that are hidden and wait to be purged; survives a crash of the process that purges."""
+
+    def __init__(self, redis: RedisLink) -> None:
+        self._redis = redis
+
+    async def hide(self, namespace_id: str, name: str, task_id: str) -> str:
+        """Make the namespace disappear at once. Atomic.
+
+        Returns:
+            The task id of its deletion: the first one when it is being deleted already.
+        """
+        kind, scope = "namespace", keys.INSTALLATION
+        kept = await self._redis.fcall(
+            "hide_namespace",
+            keys.resource(kind, namespace_id),
+            keys.resource_names(kind, scope),
+            keys.resource_ids(kind, scope),
+            namespace_id,
+            name,
+            keys.DELETING,
+            task_id,
+        )
+        return str(kept.decode())
+
+    async def waiting(self) -> list[str]:
+        """Ids of the namespaces that are still to be purged."""
+        with reading():
+            return [namespace_id.decode() for namespace_id in await self._redis.execute("HKEYS", keys.DELETING)]
+
+    async def purged(self, namespace_id: str) -> None:
+        await self._redis.execute("HDEL", keys.DELETING, namespace_id)
+
+
+async def cancel_pending(
+    redis: RedisLink, retriever_id: str, reason: str, *, result_ttl_s: int, summary_ttl_s: int, history_max: int
+) -> int:
+    """Cancel the executions of a retriever that have not started. One round trip for each 500.
+
+    Args:
+        reason: The error as JSON text.
+
+    Returns:
+        How many were cancelled.
+    """
+    cancelled = 0
+    async for batch in _pending(redis, retriever_id):
+        answers = await asyncio.gather(
+            *(redis.fcall("cancel", each, reason, result_ttl_s, summary_ttl_s, history_max) for each in batch)
+        )
+        cancelled += answers.count(b"cancelled")
+    return cancelled
+
+
+async def _pending(redis: RedisLink, retriever_id: str) -> AsyncIterator[list[bytes]]:
+    """Ids of pending executions in order of submission, 500 at a time; ends because nothing new can join."""
+    behind: bytes | str = "-inf"
+    while True:
+        reply: list[bytes] = await redis.execute(
+            *("ZRANGE", keys.history(retriever_id, "pending"), behind, "+inf", "BYSCORE"),
+            *("LIMIT", 0, _CHUNK, "WITHSCORES"),
+        )
+        if not reply:
+            return
+        yield reply[::2]
+        behind = b"(" + reply[-1]
