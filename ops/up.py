@@ -134,6 +134,7 @@ def _start_redis(
             console.say(warning)
     else:
         program, url = embedded_redis(installation.data_dir, lock_fd)
+        console.say(f"starting Redis ({program.argv[0]}), data in {installation.data_dir.path}")
         supervisor.start(program)
         if not supervisor.run(until=lambda: redis_probe.answers(url), timeout_s=REDIS_START_S):
             if supervisor.is_stopping:
@@ -151,7 +152,9 @@ def _start_redis(
 
 
 def _start_all(installation: Installation, supervisor: Supervisor, console: Console) -> None:
-    for program in programs(installation.settings, installation.api_key, installation.flower_password):
+    settings = installation.settings
+    console.say(f"starting API, Flower and workers ({settings.workers} x {settings.threads} {settings.pool})")
+    for program in programs(settings, installation.api_key, installation.flower_password):
         supervisor.start(program)
     with Readiness(installation.base_url) as ready:
         is_ready = supervisor.run(until=ready, timeout_s=READY_S)
@@ -159,7 +162,7 @@ def _start_all(installation: Installation, supervisor: Supervisor, console: Cons
         return
     if not is_ready:
         raise GaveUp(f"Not ready after {READY_S:g} s: {ready.missing}. The lines above say why. Giving up.")
-    quickstart = _load_demo(installation, supervisor, console) if installation.settings.demo else None
+    quickstart = _load_demo(installation, supervisor, console) if settings.demo else None
     if not supervisor.is_stopping:
         _print_summary(installation, console, quickstart)
 
