@@ -19,6 +19,7 @@ from redis.client import Pipeline
 from shared import ids, keys
 from shared.clock import iso, utc_now_iso
 from shared.errors import Conflict, InvalidInput, NotFound
+from shared.redis_sync import text
 
 Permission = Literal["read", "write", "delete", "admin"]
 ALL_PERMISSIONS: tuple[Permission, ...] = ("admin", "delete", "write", "read")
@@ -134,7 +135,7 @@ def ensure_key(redis: Redis, secret: str, name: str = BOOTSTRAP_NAME) -> KeyReco
 
 def list_keys(redis: Redis) -> list[KeyRecord]:
     """Every key that has a name, revoked ones included, ordered by name. Two round trips."""
-    digests = [_text(value) for value in redis.hvals(keys.API_KEYS)]
+    digests = [text(value) for value in redis.hvals(keys.API_KEYS)]
     stored = redis.mget([keys.api_key(digest) for digest in digests]) if digests else []
     records = [KeyRecord.model_validate_json(raw) for raw in stored if raw is not None]
     return sorted(records, key=lambda record: record.name)
@@ -173,8 +174,8 @@ def revoke_key(redis: Redis, name: str) -> KeyRecord:
 def _find(pipe: Pipeline, name: str) -> tuple[str, KeyRecord] | None:
     """(hash, record) of a named key, read while the index is watched."""
     digest = pipe.hget(keys.API_KEYS, name)
-    raw = pipe.get(keys.api_key(_text(digest))) if digest else None
-    return (_text(digest), KeyRecord.model_validate_json(raw)) if raw else None
+    raw = pipe.get(keys.api_key(text(digest))) if digest else None
+    return (text(digest), KeyRecord.model_validate_json(raw)) if raw else None
 
 
 def _replace(pipe: Pipeline, old_digest: str | None, digest: str, record: KeyRecord) -> None:
@@ -203,7 +204,3 @@ def _check(name: str, secret: str, permissions: Sequence[str], default_wait_s: f
 
 def _key_id(secret: str) -> str:
     return f"key_{key_hash(secret)[:16]}"
-
-
-def _text(value: str | bytes | None) -> str:
-    return value.decode() if isinstance(value, bytes) else value or ""
