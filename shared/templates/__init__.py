@@ -6,7 +6,7 @@ is the guide for people who write templates.
 """
 
 from shared.templates.program import check, has_template, is_expression
-from shared.templates.render import references, render, render_filters, walk_conditions
+from shared.templates.render import references, render, render_filters
 from shared.templates.scope import NAMESPACES, Scope
 
 __all__ = [
@@ -18,5 +18,4 @@ __all__ = [
     "references",
     "render",
     "render_filters",
-    "walk_conditions",
 ]

@@ -100,8 +100,8 @@ def _power(base: int | float, exponent: int | float) -> int | float:
 
 @pass_context
 def _printed(context: MeteredContext, value: Any) -> str:
-    if isinstance(value, Undefined):
-        context.meter.printed_absent = True
+    if value is None or isinstance(value, Undefined):
+        context.meter.met_absent = True
     context.meter.call()
     context.meter.made(value)
     return functions.text(value)

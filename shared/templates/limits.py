@@ -28,11 +28,11 @@ class Refused(TemplateError):
 class Meter:
     """Counts the steps of one rendering and weighs the values it makes."""
 
-    __slots__ = ("printed_absent", "steps_left")
+    __slots__ = ("met_absent", "steps_left")
 
     def __init__(self) -> None:
         self.steps_left = STEPS_MAX
-        self.printed_absent = False
+        self.met_absent = False  # whether a template's value was, or printed, something absent or null
 
     def charge(self, steps: int) -> None:
         self.steps_left -= steps

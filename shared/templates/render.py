@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from jinja2 import Undefined
 
-from shared.errors import InvalidInput
+from shared.errors import InvalidInput, dotted
 from shared.templates.limits import Meter
 from shared.templates.program import has_template, load
 from shared.templates.scope import NAMESPACES, Scope
@@ -38,56 +38,20 @@ def render(value: Any, scope: Scope, *, loc: Sequence[str | int] = (), defer: Co
     return None if rendered is _ABSENT else rendered
 
 
-def render_filters(tree: Any, scope: Scope, loc: Sequence[str | int] = ("filters",)) -> tuple[Any, list[str]]:
-    """Render a filter tree and drop each condition that is left without its value.
-
-    A condition is dropped when its value is or prints something absent, and when all elements of its list
-    are absent.
+def render_filters(
+    tree: Any, scope: Scope, *, loc: Sequence[str | int] = ("filters",)
+) -> tuple[Any, list[str]]:
+    """Render a filter tree and drop each condition whose value is, or prints, something absent or null.
 
     Returns:
-        The rendered tree ({} when nothing is left) and the field of each dropped condition, in order.
+        The rendered tree, where {} (no condition, for the parser) stands in the place of a dropped one, and
+        the fields of the dropped conditions, in order.
 
     Raises:
         InvalidInput: at the place in the tree whose template failed.
     """
-    renderer = _Renderer(scope, frozenset())
     dropped: list[str] = []
-
-    def rendered(condition: Mapping[str, Any], at: Loc) -> Mapping[str, Any] | None:
-        result, incomplete = renderer.condition(condition, at)
-        if incomplete:
-            dropped.append(str(condition.get("field") or next(iter(condition))))
-        return None if incomplete else result
-
-    return walk_conditions(tree, rendered, tuple(loc)) or {}, dropped
-
-
-def walk_conditions(
-    tree: Any, visit: Callable[[Mapping[str, Any], Loc], Mapping[str, Any] | None], loc: Loc = ()
-) -> Any:
-    """Rebuild a filter tree with `visit` applied to each condition; None from it removes the condition.
-
-    A condition is passed as {"field", "operator", "value"} or, entry by entry, as shorthand {path: value}.
-    Groups that become empty are removed. What is not a well-formed tree is kept for the parser to refuse.
-    """
-    if len(loc) > _DEPTH_MAX:
-        raise InvalidInput.at(loc[:3], f"it is nested deeper than {_DEPTH_MAX} levels")
-    if not isinstance(tree, Mapping):
-        return tree
-    if "field" in tree:
-        return visit(tree, loc)
-    kept: dict[str, Any] = {}
-    for key, value in tree.items():
-        if key in _GROUPS and isinstance(value, list):
-            children = [walk_conditions(child, visit, (*loc, key, i)) for i, child in enumerate(value)]
-            children = [child for child in children if child is not None]
-            if children or not value:
-                kept[key] = children
-        elif key in _GROUPS or key == "case_sensitive":
-            kept[key] = value
-        else:
-            kept |= visit({key: value}, loc) or {}
-    return kept if kept.keys() - {"case_sensitive"} or not tree.keys() - {"case_sensitive"} else None
+    return _Renderer(scope, frozenset()).filters(tree, tuple(loc), dropped), dropped
 
 
 def references(value: Any) -> set[tuple[str, str]]:
@@ -104,8 +68,7 @@ def references(value: Any) -> set[tuple[str, str]]:
 
 def texts(value: Any, loc: Loc = ()) -> Iterator[tuple[str, Loc]]:
     """Each text of a tree that holds a template, and its place."""
-    if len(loc) > _DEPTH_MAX:
-        raise InvalidInput.at(loc[:3], f"it is nested deeper than {_DEPTH_MAX} levels")
+    _check_depth(loc)
     if isinstance(value, str) and has_template(value):
         yield value, loc
     elif isinstance(value, Mapping):
@@ -114,6 +77,11 @@ def texts(value: Any, loc: Loc = ()) -> Iterator[tuple[str, Loc]]:
     elif isinstance(value, list):
         for index, item in enumerate(value):
             yield from texts(item, (*loc, index))
+
+
+def _check_depth(loc: Loc) -> None:
+    if len(loc) > _DEPTH_MAX:
+        raise InvalidInput.at(loc[:3], f"nested deeper than {_DEPTH_MAX} levels")
 
 
 def _dynamic_references(value: Any) -> Iterator[tuple[str, str]]:
@@ -138,8 +106,7 @@ class _Renderer:
         self._meter = Meter()
 
     def tree(self, value: Any, loc: Loc) -> Any:
-        if len(loc) > _DEPTH_MAX:
-            raise InvalidInput.at(loc[:3], f"it is nested deeper than {_DEPTH_MAX} levels")
+        _check_depth(loc)
         if isinstance(value, str):
             return self._text(value, loc) if has_template(value) else value
         if isinstance(value, Mapping):
@@ -150,19 +117,34 @@ class _Renderer:
             return [item for item in items if item is not _ABSENT]
         return value
 
-    def condition(self, condition: Mapping[str, Any], loc: Loc) -> tuple[Mapping[str, Any], bool]:
-        """The rendered condition, and whether it is left without its value."""
-        self._meter.printed_absent = False
-        rendered = self.tree(condition, loc)
-        incomplete = self._meter.printed_absent or rendered.keys() != condition.keys()
-        emptied = any(
-            rendered.get(key) == [] != item for key, item in condition.items() if isinstance(item, list)
-        )
-        return rendered, incomplete or emptied
+    def filters(self, node: Any, loc: Loc, dropped: list[str]) -> Any:
+        if not isinstance(node, Mapping) or "field" in node:
+            rendered = self._complete(node, loc)
+            if rendered is _ABSENT:
+                dropped.append(str(node["field"]) if isinstance(node, Mapping) else dotted(loc))
+            return {} if rendered is _ABSENT else rendered
+        result: dict[str, Any] = {}
+        for key, value in node.items():
+            at = (*loc, key)
+            if key in _GROUPS and isinstance(value, list):
+                result[key] = [self.filters(child, (*at, i), dropped) for i, child in enumerate(value)]
+            elif (rendered := self._complete(value, at)) is _ABSENT:
+                dropped.append(key)
+            else:
+                result[key] = rendered
+        return result
+
+    def _complete(self, value: Any, loc: Loc) -> Any:
+        """The rendered value; _ABSENT when anything in it is absent or null."""
+        self._meter.met_absent = False
+        rendered = self.tree(value, loc)
+        return _ABSENT if self._meter.met_absent else rendered
 
     def _text(self, text: str, loc: Loc) -> Any:
         program = load(text, loc)
         if self._defer & program.names:
             return text
         value = program.run(self._scope, self._meter, loc)
+        if value is None or isinstance(value, Undefined):
+            self._meter.met_absent = True
         return _ABSENT if isinstance(value, Undefined) else value
