@@ -1,0 +1,1 @@
+"""Documents in SQLite files, one per collection: the engine for one machine."""
