@@ -30,13 +30,9 @@ def read_cursor(cursor: str, sort: Sequence[SortKey]) -> tuple[list[tuple[int, A
         content = orjson.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
         signature, places, document_id = content
     except (ValueError, TypeError, binascii.Error) as error:
-        raise BadRequest(
-            f"the cursor {cursor[:40]!r} is not one of this API's; start from the first page"
-        ) from error
+        raise BadRequest(f"{cursor[:40]!r} is not a cursor; start from the first page") from error
     if signature != _signature(sort):
-        raise BadRequest(
-            "the cursor belongs to a list in another order; keep `sort` or start from the first page"
-        )
+        raise BadRequest("the cursor belongs to another sort; keep the sort or start from the first page")
     if not isinstance(document_id, str) or not _are_places(places, len(sort)):
         raise BadRequest(f"the cursor {cursor[:40]!r} is damaged; start from the first page")
     return [(rank, value) for rank, value in places], document_id

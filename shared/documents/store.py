@@ -73,8 +73,8 @@ class TextHits:
 
 
 class DocumentStore(Protocol):
-    """Synchronous. Every method but `create_collection` and the drops raises NotFound for an unknown collection,
-    and all raise Unavailable when the engine is busy, full or away.
+    """Synchronous. All methods raise Unavailable when the engine is busy, full or away; all but
+    `create_collection` and the drops raise NotFound for an unknown collection.
     """
 
     def create_collection(self, ref: CollectionRef) -> None:
@@ -141,7 +141,7 @@ class DocumentStore(Protocol):
         keep: Filter | None = None,
         limit: int,
     ) -> TextHits:
-        """The best `limit` documents by BM25 over all their texts, for any of the first 64 words of the query.
+        """The best `limit` documents by BM25 over all their texts, for any of the query's first 64 words.
 
         Args:
             where: filters before the cut at `limit`.

@@ -17,8 +17,8 @@ from shared.filters.sql_functions import register_functions
 
 MAX_HANDLES_PER_THREAD = 16
 BUSY_TIMEOUT_MS = 5_000
-# FULL: a write is on the disk when it is answered. NORMAL loses the last commits in a power cut and saves 0.8 ms
-# of a commit (measured). Memory maps spare a copy per page read and shorten scans by a fifth.
+# FULL: a write is on the disk when it is answered. NORMAL loses the last commits in a power cut and saves
+# 0.8 ms of a commit (measured). Memory maps spare a copy per page read and shorten scans by a fifth.
 _PRAGMAS = "PRAGMA synchronous = FULL; PRAGMA cache_size = -4096; PRAGMA mmap_size = 268435456"
 
 

@@ -18,7 +18,7 @@ from shared.documents.sqlite import text
 from shared.documents.sqlite.faults import kennel_error
 from shared.documents.sqlite.handles import Handles
 from shared.documents.sqlite.schema import create_tables
-from shared.documents.sqlite.turns import write_turn
+from shared.documents.sqlite.turns import remove_locks, write_turn
 from shared.documents.sqlite.writing import delete_documents, write_documents
 from shared.documents.store import CollectionRef, DocumentWrite, TextHits, validate_id
 from shared.documents.stored import check_write, unpack_vector
@@ -65,6 +65,7 @@ class SqliteDocumentStore:
         if path.exists():
             with _domain_errors(path), suppress(FileNotFoundError), write_turn(path, self._write_wait_s):
                 _remove_files(path)
+                remove_locks(path)
 
     def drop_namespace(self, namespace_id: str) -> None:
         directory = self._directory / validate_id(namespace_id, "namespace_id")
@@ -147,7 +148,9 @@ class SqliteDocumentStore:
             return TextHits([], 0)
         rows = text.search(lambda sql, values: self._rows(ref, sql, values), match, where, keep, limit)
         documents = [
-            Document(row[0], ref.collection_id, row[1], score=row[2]) for row in rows if row[1] is not None
+            Document(document_id, ref.collection_id, raw, score=score)
+            for document_id, raw, score in rows
+            if raw is not None
         ]
         return TextHits(documents, len(rows))
 

@@ -1,7 +1,8 @@
 """Fair turns to write a collection: SQLite's own busy handler lets one writer starve the others.
 
 Two lock files per collection. A writer takes the gate, waits there for the lock, then opens the gate again
-and writes. The one behind the gate has no rival for the lock, so a writer that comes straight back has to queue.
+and writes. The one behind the gate has no rival for the lock, so a writer that comes straight back has to
+queue.
 """
 
 from __future__ import annotations
@@ -27,12 +28,20 @@ def write_turn(path: Path, wait_s: float) -> Iterator[None]:
         FileNotFoundError: the directory is gone.
     """
     deadline_s = time.monotonic() + wait_s
-    with (
-        _locked(path.with_suffix(".gate"), deadline_s) as gate,
-        _locked(path.with_suffix(".lock"), deadline_s),
-    ):
+    gate_path, lock_path = _lock_paths(path)
+    with _locked(gate_path, deadline_s) as gate, _locked(lock_path, deadline_s):
         fcntl.flock(gate, fcntl.LOCK_UN)
         yield
+
+
+def remove_locks(path: Path) -> None:
+    """For a collection that is gone; whoever still waits for its turn then finds no collection."""
+    for lock_path in _lock_paths(path):
+        lock_path.unlink(missing_ok=True)
+
+
+def _lock_paths(path: Path) -> tuple[Path, Path]:
+    return path.with_suffix(".gate"), path.with_suffix(".lock")
 
 
 @contextmanager

@@ -25,6 +25,11 @@ _WRITE = (
 _KEYS = (
     "SELECT document_id, document_key FROM documents WHERE document_id IN (SELECT value FROM json_each(?))"
 )
+_DELETES = (
+    "DELETE FROM document_text WHERE rowid IN (SELECT value FROM json_each(?))",
+    "DELETE FROM vectors WHERE document_key IN (SELECT value FROM json_each(?))",
+    "DELETE FROM documents WHERE document_key IN (SELECT value FROM json_each(?))",
+)
 
 
 def write_documents(
@@ -36,7 +41,7 @@ def write_documents(
         at: the time of this write, ISO 8601.
     """
     ids = orjson.dumps([document.document_id for document in documents]).decode()
-    created_at: dict[str, str] = dict(connection.execute(_CREATED, [ids]).fetchall())
+    created_at: dict[str, str] = dict(_fetch(connection, _CREATED, [ids]))
     stored: list[Document] = []
     for write in documents:
         is_new = write.document_id not in created_at
@@ -45,7 +50,7 @@ def write_documents(
         # What was written, read back: exactly what the filters and the text index will see.
         payload: dict[str, Any] = orjson.loads(raw)
         row = (write.document_id, list_bits(payload), raw.decode())
-        key = connection.execute(_WRITE, row).fetchall()[0][0]
+        key: int = _fetch(connection, _WRITE, row)[0][0]
         _write_text(connection, key, payload, is_new=is_new)
         if write.vectors is not None:
             _write_vectors(connection, key, write.vectors)
@@ -56,14 +61,10 @@ def write_documents(
 def delete_documents(connection: apsw.Connection, document_ids: Sequence[str]) -> list[str]:
     """Delete, and return the ids that existed in the order given."""
     wanted = orjson.dumps(list(document_ids)).decode()
-    keys: dict[str, int] = dict(connection.execute(_KEYS, [wanted]).fetchall())
+    keys: dict[str, int] = dict(_fetch(connection, _KEYS, [wanted]))
     found = orjson.dumps(list(keys.values())).decode()
-    for table, column in (
-        ("document_text", "rowid"),
-        ("vectors", "document_key"),
-        ("documents", "document_key"),
-    ):
-        connection.execute(f"DELETE FROM {table} WHERE {column} IN (SELECT value FROM json_each(?))", [found])
+    for statement in _DELETES:
+        connection.execute(statement, [found])
     return [document_id for document_id in dict.fromkeys(document_ids) if document_id in keys]
 
 
@@ -79,3 +80,7 @@ def _write_vectors(connection: apsw.Connection, key: int, vectors: Mapping[str, 
     connection.execute("DELETE FROM vectors WHERE document_key = ?", [key])
     for name, numbers in vectors.items():
         connection.execute("INSERT INTO vectors VALUES (?, ?, ?)", [key, name, pack_vector(name, numbers)])
+
+
+def _fetch(connection: apsw.Connection, sql: str, values: Sequence[Any]) -> list[Any]:
+    return connection.execute(sql, values).fetchall()
