@@ -39,7 +39,8 @@ class Supervisor:
     def handle_signals(self) -> None:
         """From now on SIGINT, SIGTERM and SIGHUP stop everything; a second Ctrl-C does it at once."""
         for signum in STOP_SIGNALS:
-            signal.signal(signum, self._on_signal)
+            if signal.getsignal(signum) is not signal.SIG_IGN:  # as `nohup` asks for
+                signal.signal(signum, self._on_signal)
 
     def _on_signal(self, signum: int, frame: FrameType | None) -> None:
         now_s = time.monotonic()

@@ -7,10 +7,11 @@ import os
 import secrets
 import sys
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pydantic import SecretStr
+from redis.exceptions import RedisError
 
 from ops import redis_probe
 from ops.commands import FLOWER_USER, programs
@@ -24,12 +25,12 @@ from ops.supervisor import Supervisor
 from shared import ids
 from shared.errors import KennelError
 from shared.settings import Settings
-from shared.stores.api_keys import ensure_key
+from shared.stores.api_keys import check_secret, ensure_key
 
 REDIS_START_S = 120.0  # it loads its whole file first
 READY_S = 60.0
-# Workers hand back what they run after `shutdown_grace_s`; with what follows, all is over within 10 s.
-STOP_S = 7.0
+# Workers hand back what they run after `shutdown_grace_s` (4 s); with these, all is over within 10 s.
+HAND_BACK_S = 3.0
 REDIS_STOP_S = 2.0
 
 EXIT_STOPPED = 0
@@ -103,11 +104,20 @@ def prepare(settings: Settings, data_dir: DataDir) -> Installation:
 
 
 def _api_key(given: SecretStr | None, data_dir: DataDir) -> str:
-    """KENNEL_API_KEY, which is written to the file too, or the file's, or a new one."""
-    if given is None:
-        return keep_secret(data_dir.api_key_file, ids.api_key)
-    write_private(data_dir.api_key_file, given.get_secret_value() + "\n")
-    return given.get_secret_value()
+    """KENNEL_API_KEY, which is written to the file too, or the file's, or a new one.
+
+    Raises:
+        CannotStart: it is not of the form of a key.
+    """
+    secret = given.get_secret_value() if given else keep_secret(data_dir.api_key_file, ids.api_key)
+    try:
+        check_secret(secret)
+    except KennelError as error:
+        source = "KENNEL_API_KEY" if given else f"The key in {data_dir.api_key_file}"
+        raise CannotStart(f"{source} cannot be used: {error}.") from error
+    if given:
+        write_private(data_dir.api_key_file, secret + "\n")
+    return secret
 
 
 def _run(installation: Installation, supervisor: Supervisor, console: Console, lock_fd: int) -> int:
@@ -120,35 +130,46 @@ def _run(installation: Installation, supervisor: Supervisor, console: Console, l
         console.say(str(error))
         return EXIT_GAVE_UP
     finally:
-        _stop_all(supervisor, console)
+        if supervisor.names():
+            _stop_all(supervisor, console, installation.settings.shutdown_grace_s + HAND_BACK_S)
     return EXIT_FORCED if supervisor.is_forced else EXIT_STOPPED
 
 
 def _start_redis(
     installation: Installation, supervisor: Supervisor, console: Console, lock_fd: int
 ) -> Installation:
-    """Start the embedded server, or check the given one; the key exists in it afterwards."""
+    """Start the embedded server, or check the given one; the key exists in it afterwards.
+
+    Raises:
+        CannotStart: the given server cannot be used, or the key not be written.
+    """
     settings = installation.settings
     if "redis_url" in settings.model_fields_set:
         for warning in redis_probe.check_external(settings.redis_url):
             console.say(warning)
     else:
-        program, url = embedded_redis(installation.data_dir, lock_fd)
-        console.say(f"starting Redis ({program.argv[0]}), data in {installation.data_dir.path}")
-        supervisor.start(program)
-        if not supervisor.run(until=lambda: redis_probe.answers(url), timeout_s=REDIS_START_S):
-            if supervisor.is_stopping:
-                return installation
-            raise GaveUp(
-                f"The embedded Redis does not answer after {REDIS_START_S:g} s; its lines above say why."
-            )
+        url = _start_embedded(installation.data_dir, supervisor, console, lock_fd)
         settings = settings.model_copy(update={"redis_url": url})
-    try:
-        with redis_probe.connect(settings.redis_url) as redis:
-            ensure_key(redis, installation.api_key)
-    except KennelError as error:
-        raise CannotStart(f"KENNEL_API_KEY cannot be used: {error}.") from error
-    return Installation(settings, installation.data_dir, installation.api_key, installation.flower_password)
+    if not supervisor.is_stopping:
+        try:
+            with redis_probe.connect(settings.redis_url) as redis:
+                ensure_key(redis, installation.api_key)
+        except RedisError as error:
+            raise CannotStart(f"The API key cannot be stored in Redis: {error}.") from error
+    return replace(installation, settings=settings)
+
+
+def _start_embedded(data_dir: DataDir, supervisor: Supervisor, console: Console, lock_fd: int) -> str:
+    """Start the embedded server, wait until it answers or a stop is asked for; returns its URL."""
+    program, url = embedded_redis(data_dir, lock_fd)
+    console.say(f"starting Redis ({program.argv[0]}), data in {data_dir.path}")
+    supervisor.start(program)
+    is_up = supervisor.run(until=lambda: redis_probe.answers(url), timeout_s=REDIS_START_S)
+    if not is_up and not supervisor.is_stopping:
+        raise GaveUp(
+            f"The embedded Redis does not answer after {REDIS_START_S:g} s; its lines above say why."
+        )
+    return url
 
 
 def _start_all(installation: Installation, supervisor: Supervisor, console: Console) -> None:
@@ -210,9 +231,9 @@ def _plain_quickstart(base_url: str, key_file: Path) -> str:
     return f'curl -H "Authorization: Bearer $(cat {key_file})" {base_url}/v1/me'
 
 
-def _stop_all(supervisor: Supervisor, console: Console) -> None:
+def _stop_all(supervisor: Supervisor, console: Console, timeout_s: float) -> None:
     """Everything but Redis at once, then Redis: workers still hand their executions back to it."""
     console.say("stopping")
-    supervisor.stop([name for name in supervisor.names() if name != "redis"], STOP_S)
+    supervisor.stop([name for name in supervisor.names() if name != "redis"], timeout_s)
     supervisor.stop(["redis"], REDIS_STOP_S)
     console.say("stopped")

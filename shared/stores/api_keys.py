@@ -65,6 +65,16 @@ def key_hash(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
+def check_secret(secret: str) -> None:
+    """Refuse a secret that is short or of another form; the error does not repeat it.
+
+    Raises:
+        InvalidInput: it is not `sk_` and 16 to 200 letters, digits, `_` or `-`.
+    """
+    if not _SECRET.fullmatch(secret):
+        raise InvalidInput.at(["secret"], "must be sk_ and 16 to 200 letters, digits, _ or - after it")
+
+
 def create_key(
     redis: Redis,
     name: str,
@@ -190,8 +200,7 @@ def _replace(pipe: Pipeline, old_digest: str | None, digest: str, record: KeyRec
 def _check(name: str, secret: str, permissions: Sequence[str], default_wait_s: float | None) -> None:
     if not _NAME.fullmatch(name):
         raise InvalidInput.at(["name"], "must have 1 to 100 printable characters", value=name)
-    if not _SECRET.fullmatch(secret):
-        raise InvalidInput.at(["secret"], "must be sk_ and 16 to 200 letters, digits, _ or - after it")
+    check_secret(secret)
     if not permissions or set(permissions) - set(ALL_PERMISSIONS):
         raise InvalidInput.at(
             ["permissions"], f"must be some of {', '.join(ALL_PERMISSIONS)}", value=list(permissions)
