@@ -1,0 +1,118 @@
+"""The list of a retriever's executions: by index where there is one, else by scanning the newest."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from api.context import ApiContext
+from api.paging import Page
+from api.schemas.execution import ExecutionsListBody
+from api.services.executions import Caller
+from shared.errors import BadRequest, InvalidInput
+from shared.filters import SortKey, compile_predicate, parse_filter, sort_documents
+from shared.models.document import Document
+from shared.models.execution import Status
+
+# Without an index only this many executions, the newest, are looked at (and said so).
+SCAN_MAX = 10_000
+_SCAN_BATCH = 500  # per call, so that Redis serves others in between
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryPage:
+    """Summaries as JSON, ready to be joined."""
+
+    results: Sequence[bytes]
+    total: int
+    offset: int
+    next_cursor: str | None
+    warnings: Sequence[str] = field(default_factory=list)
+
+
+async def list_executions(
+    context: ApiContext, caller: Caller, id_or_name: str, body: ExecutionsListBody, page: Page
+) -> HistoryPage:
+    """Newest first by default.
+
+    Raises:
+        NotFound: the retriever. InvalidInput: status, filters, sorts. BadRequest: the cursor.
+    """
+    retriever = await context.retrievers.resolve(caller.namespace_id, id_or_name)
+    status = _status(body.status)
+    if body.filters or body.sorts or body.sort:
+        return await _scanned(context, retriever.retriever_id, status, body, page)
+    return await _indexed(context, retriever.retriever_id, status, page)
+
+
+async def _indexed(context: ApiContext, retriever_id: str, status: Status | None, page: Page) -> HistoryPage:
+    query = ["executions", retriever_id, status]
+    below, offset = None, page.offset
+    if page.cursor:
+        below, offset = await _position(context, page.cursor, query)
+    start = 0 if page.cursor else offset
+    total, rows = await context.executions.history(
+        retriever_id, status, below=below, offset=start, limit=page.limit
+    )
+    following = offset + len(rows)
+    cursor = await context.cursors.seal([rows[-1][0], following], query) if rows and following < total else None
+    return HistoryPage([row for _, row in rows], total, offset, cursor)
+
+
+async def _scanned(
+    context: ApiContext, retriever_id: str, status: Status | None, body: ExecutionsListBody, page: Page
+) -> HistoryPage:
+    query = ["executions", retriever_id, status, body.filters, [sort.model_dump() for sort in body.order()]]
+    offset = page.offset
+    if page.cursor:
+        _, offset = await _position(context, page.cursor, query)
+    condition = parse_filter(body.filters, case_insensitive=not body.case_sensitive) if body.filters else None
+    total, rows = await _newest(context, retriever_id, status)
+    summaries = [Document(each["execution_id"], "", payload=each) for each in map(orjson.loads, rows)]
+    if condition is not None:
+        matches = compile_predicate(condition)
+        summaries = [each for each in summaries if matches(each)]
+    if order := body.order():
+        summaries = sort_documents(summaries, [SortKey(sort.field, sort.direction) for sort in order])
+    shown = summaries[offset : offset + page.limit]
+    following = offset + len(shown)
+    cursor = await context.cursors.seal([0, following], query) if following < len(summaries) else None
+    warnings = []
+    if total > len(rows):
+        warnings.append(f"filters and sorts looked at the newest {len(rows):,} of {total:,} executions only")
+    return HistoryPage([orjson.dumps(each.payload) for each in shown], len(summaries), offset, cursor, warnings)
+
+
+async def _newest(context: ApiContext, retriever_id: str, status: Status | None) -> tuple[int, list[bytes]]:
+    below: int | None = None
+    found: list[bytes] = []
+    total = 0
+    for _ in range(SCAN_MAX // _SCAN_BATCH):
+        total, rows = await context.executions.history(
+            retriever_id, status, below=below, offset=0, limit=_SCAN_BATCH
+        )
+        found += [row for _, row in rows]
+        if len(rows) < _SCAN_BATCH:
+            break
+        below = rows[-1][0]
+    return total, found
+
+
+async def _position(context: ApiContext, cursor: str, query: Any) -> tuple[int, int]:
+    position = await context.cursors.open(cursor, query)
+    if not (isinstance(position, list) and len(position) == 2):
+        raise BadRequest("the cursor is not one of this list; start again without it")
+    return int(position[0]), int(position[1])
+
+
+def _status(value: str | None) -> Status | None:
+    if value is None:
+        return None
+    try:
+        return Status.PROCESSING if value == "running" else Status(value)
+    except ValueError:
+        known = ", ".join([*Status, "running"])
+        raise InvalidInput.at(("status",), f"is not a status; use one of {known}", value=value) from None

@@ -1,0 +1,81 @@
+"""How an API process learns that an execution changed: one subscription for all its waiting requests.
+
+Scripts publish to the channels of the processes that wait for a record, to no other. Publications can
+be lost, so whoever waits also looks again every now and then.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from shared import keys
+from shared.logs import log_event
+
+log = logging.getLogger("kennel.wakeups")
+
+_READ_TIMEOUT_S = 5.0
+_MAX_RECONNECT_DELAY_S = 2.0
+
+
+class Wakeups:
+    """Start inside a running loop; close at the end."""
+
+    def __init__(self, redis_url: str) -> None:
+        self.name = secrets.token_hex(6)
+        self._client = Redis.from_url(
+            redis_url, protocol=2, socket_connect_timeout=2.0, socket_timeout=_READ_TIMEOUT_S * 2
+        )
+        self._waiting: dict[str, set[asyncio.Event]] = {}
+        self._reader = asyncio.create_task(self._read(), name="wakeups")
+
+    async def close(self) -> None:
+        self._reader.cancel()
+        with suppress(asyncio.CancelledError):
+            await self._reader
+        await self._client.aclose()
+
+    @contextmanager
+    def listening(self, execution_id: str) -> Iterator[asyncio.Event]:
+        """An event that is set at every change of the execution, from now until the block ends."""
+        event = asyncio.Event()
+        self._waiting.setdefault(execution_id, set()).add(event)
+        try:
+            yield event
+        finally:
+            events = self._waiting[execution_id]
+            events.discard(event)
+            if not events:
+                del self._waiting[execution_id]
+
+    async def _read(self) -> None:
+        delay_s = 0.1
+        while True:
+            try:
+                async with self._client.pubsub(ignore_subscribe_messages=True) as subscription:
+                    await subscription.subscribe(keys.wake_channel(self.name))
+                    delay_s = 0.1
+                    self._wake_all()  # whatever happened while nobody listened
+                    while True:
+                        message = await subscription.get_message(timeout=_READ_TIMEOUT_S)
+                        if message is not None:
+                            self._wake(message["data"].split(b" ", 1)[0].decode())
+            except (RedisError, OSError) as error:
+                log_event(log, "wakeups.lost", level=logging.WARNING, error=str(error), retry_in_s=delay_s)
+            await asyncio.sleep(delay_s)
+            delay_s = min(delay_s * 2, _MAX_RECONNECT_DELAY_S)
+
+    def _wake(self, execution_id: str) -> None:
+        for event in self._waiting.get(execution_id, ()):
+            event.set()
+
+    def _wake_all(self) -> None:
+        for events in self._waiting.values():
+            for event in events:
+                event.set()

@@ -1,0 +1,199 @@
+"""The execution record as the API uses it: submit, read, watch, list. Workers use shared/stores/ledger.py."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from shared import broker, keys
+from shared.errors import LimitExceeded, NotFound, OutcomeUnknown
+from shared.models.execution import TERMINAL, Status
+from shared.redis_link import RedisLink
+from shared.settings import Settings
+from shared.stores.reads import reading
+
+_READ_FIELDS = ("rev", "namespace", "retriever", "status", "head", "state", "detail")
+_QUEUE_FULL_RETRY_S = 5
+
+
+@dataclass(slots=True)
+class Submission:
+    """Everything a new execution is stored with; the JSON parts are ready bytes."""
+
+    execution_id: str
+    namespace_id: str
+    retriever_id: str
+    version: int
+    request: bytes
+    head: bytes
+    detail: bytes
+    first_stage: bytes  # JSON string
+    shadow: bytes  # inside of a JSON string: what Flower shows as the task's name
+    figures: bytes
+    about: bytes
+    collection_ids: Sequence[str]
+    watcher: str = ""
+    idempotency_digest: str = ""
+    body_digest: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredExecution:
+    """A record as it is now. `body` is the answer to a poll."""
+
+    revision: int
+    namespace_id: str
+    retriever_id: str
+    status: str
+    head: bytes
+    state: bytes
+    detail: bytes
+
+    @property
+    def body(self) -> bytes:
+        return self.head + self.state + self.detail
+
+    @property
+    def is_terminal(self) -> bool:
+        return self.status in TERMINAL
+
+
+class StaleRetriever(Exception):
+    """The retriever changed or went away since it was looked up; look it up again."""
+
+
+class IdempotencyMismatch(Exception):
+    """The idempotency key was used with another body."""
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """The idempotency key was used with this body; the execution it made."""
+
+    execution_id: str
+
+
+class ExecutionStore:
+    def __init__(self, redis: RedisLink, settings: Settings) -> None:
+        self._redis = redis
+        self._settings = settings
+
+    async def submit(self, submission: Submission) -> StoredExecution | Replayed:
+        """Store it and put its message in the queue: one atomic call, one round trip.
+
+        Raises:
+            StaleRetriever, IdempotencyMismatch: see there.
+            NotFound: a collection is gone. LimitExceeded: the queue is full.
+            OutcomeUnknown: no answer came; `details["execution_id"]` names what to poll.
+        """
+        try:
+            reply = await self._send(submission)
+        except OutcomeUnknown as error:
+            error.message = (
+                f"Redis did not answer; poll execution {submission.execution_id} to see whether it was accepted"
+            )
+            error.details["execution_id"] = submission.execution_id
+            raise
+        match reply:
+            case [b"accepted", revision, status, state]:
+                return StoredExecution(
+                    int(revision),
+                    submission.namespace_id,
+                    submission.retriever_id,
+                    status.decode(),
+                    submission.head,
+                    state,
+                    submission.detail,
+                )
+            case [b"replayed", execution_id]:
+                return Replayed(execution_id.decode())
+            case [b"mismatch", _]:
+                raise IdempotencyMismatch
+            case [b"stale"]:
+                raise StaleRetriever
+            case [b"no_collection", collection_id]:
+                raise NotFound(f"collection {collection_id.decode()!r} no longer exists; leave it out")
+            case _:
+                raise LimitExceeded(
+                    f"the queue is full ({reply[1]} executions are pending); try again later",
+                    code="queue_full",
+                    details={"retry_after_seconds": _QUEUE_FULL_RETRY_S},
+                )
+
+    async def _send(self, submission: Submission) -> Any:
+        settings = self._settings
+        return await self._redis.fcall(
+            "submit",
+            submission.execution_id,
+            submission.namespace_id,
+            submission.retriever_id,
+            submission.version,
+            broker.QUEUE_NORMAL,
+            submission.request,
+            submission.head,
+            submission.detail,
+            submission.first_stage,
+            submission.shadow,
+            submission.figures,
+            submission.about,
+            broker.message_template(),
+            submission.watcher,
+            submission.idempotency_digest,
+            submission.body_digest,
+            settings.idempotency_ttl_s,
+            settings.queue_max,
+            settings.summary_ttl_s,
+            settings.history_max,
+            *submission.collection_ids,
+        )
+
+    async def read(self, execution_id: str) -> StoredExecution | None:
+        """One HMGET; calls of one loop tick share a round trip."""
+        with reading():
+            return _stored(await self._redis.execute("HMGET", keys.execution(execution_id), *_READ_FIELDS))
+
+    async def watch(self, execution_id: str, watcher: str) -> StoredExecution | None:
+        """As `read`, and `watcher` is woken by every later change."""
+        with reading():
+            return _stored(await self._redis.fcall("watch", execution_id, watcher))
+
+    async def tombstone(self, execution_id: str) -> bytes | None:
+        """The summary (JSON) that outlives an ended execution, or None: it never existed, or long ago."""
+        with reading():
+            summary: bytes | None = await self._redis.execute("GET", keys.summary(execution_id))
+            return summary
+
+    async def documents(self, execution_id: str, offset: int, limit: int) -> tuple[int, list[bytes]]:
+        """(how many there are, a slice of them as JSON) of a stored result of more than one page."""
+        key = keys.result_documents(execution_id)
+        with reading():
+            total = await self._redis.execute("LLEN", key)
+            rows = await self._redis.execute("LRANGE", key, offset, offset + limit - 1)
+        return int(total), rows
+
+    async def history(
+        self, retriever_id: str, status: Status | None, *, below: int | None, offset: int, limit: int
+    ) -> tuple[int, list[tuple[int, bytes]]]:
+        """(total, [(sequence, summary JSON)] newest first); `below` continues after a sequence."""
+        with reading():
+            reply = await self._redis.fcall(
+                "history", retriever_id, status or "", "" if below is None else below, offset, limit
+            )
+        total, *flat = reply
+        return int(total), [(int(flat[i]), flat[i + 1]) for i in range(0, len(flat), 2)]
+
+
+def _stored(values: Sequence[bytes | None]) -> StoredExecution | None:
+    revision, namespace, retriever, status, head, state, detail = values
+    if not (revision and namespace and retriever and status):
+        return None
+    return StoredExecution(
+        int(revision),
+        namespace.decode(),
+        retriever.decode(),
+        status.decode(),
+        head or b"{",
+        state or b"",
+        detail or b"}",
+    )
