@@ -144,16 +144,23 @@ def _any_of(
     validator: Any, value: Any, instance: Any, schema: Mapping[str, Any]
 ) -> Iterator[ValidationError]:
     """As in JSON Schema, but where only one branch has the instance's type, its errors are reported."""
-    fitting = [branch for branch in value if _fits_type(validator, branch, instance)]
+    mismatches = [_type_mismatch(validator, branch, instance) for branch in value]
+    fitting = [branch for branch, expected in zip(value, mismatches, strict=True) if not expected]
     if len(fitting) == 1:
         yield from validator.descend(instance, fitting[0])
-    else:
+    elif fitting:
         yield from Draft202012Validator.VALIDATORS["anyOf"](validator, value, instance, schema)
+    else:
+        yield ValidationError(
+            "", validator="type", validator_value=[name for names in mismatches for name in names]
+        )
 
 
-def _fits_type(validator: Any, branch: Mapping[str, Any], instance: Any) -> bool:
+def _type_mismatch(validator: Any, branch: Mapping[str, Any], instance: Any) -> list[str]:
+    """The types that `branch` expects, when the instance has none of them; else nothing."""
     errors = validator.evolve(schema=branch).iter_errors(instance)
-    return not any(error.validator == "type" and not error.path for error in errors)
+    types = [error.validator_value for error in errors if error.validator == "type" and not error.path]
+    return [name for each in types for name in ([each] if isinstance(each, str) else each)]
 
 
 def _one_of(
