@@ -19,7 +19,7 @@ POOL_CLASS = "workers.pool:ThreadPool"
 # A streaming or waiting client must not hold up the stop.
 API_SHUTDOWN_S = 3
 FLOWER_MAX_TASKS = 10_000
-_CELERY = ("-m", "celery", "-A", "workers.app")
+_CELERY = ("-m", "celery", "--quiet", "-A", "workers.app")
 
 
 def programs(settings: Settings, api_key: str, flower_password: str) -> list[Program]:
@@ -69,10 +69,13 @@ def worker_arguments(pool: Literal["threads", "prefork"], threads: int, node_nam
 
 
 def flower_arguments(address: str, port: int, task_events: bool) -> tuple[str, ...]:
-    """Arguments of Python. Flower switches events on in all workers of the broker unless told not to."""
+    """Arguments of Python. Flower switches events on in all workers of the broker unless told not to.
+
+    Its warnings are left out: it warns whenever a worker is slow to answer its questions.
+    """
     return (
         *(*_CELERY, "flower", f"--address={address}", f"--port={port}", "--read_only=True"),
-        *(f"--enable_events={task_events}", f"--max_tasks={FLOWER_MAX_TASKS}"),
+        *(f"--enable_events={task_events}", f"--max_tasks={FLOWER_MAX_TASKS}", "--logging=error"),
     )
 
 

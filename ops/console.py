@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
+from collections.abc import Sequence
 from typing import Literal
 
 import orjson
@@ -32,10 +33,16 @@ class Console:
 
     def line(self, name: str, text: str) -> None:
         """A line of the process called `name`. Secrets are masked; a closed stdout sets `is_broken`."""
-        shown = self._as_json(name, text) if self._json else f"{self._label(name)}| {mask(text)}"
+        self._write(self._as_json(name, text) if self._json else f"{self._label(name)}| {mask(text)}")
+
+    def paste(self, lines: Sequence[str]) -> None:
+        """Lines of Kennel's own to copy from: without a name in front, unless they are JSON."""
+        self._write("\n".join(self._as_json("kennel", line) if self._json else line for line in lines))
+
+    def _write(self, text: str) -> None:
         with self._lock:
             try:
-                sys.stdout.write(shown + "\n")
+                sys.stdout.write(text + "\n")
                 sys.stdout.flush()
             except OSError:
                 self._give_up_stdout()
@@ -54,7 +61,7 @@ class Console:
     @staticmethod
     def _as_json(name: str, text: str) -> str:
         if text.startswith("{") and text.endswith("}"):
-            return text
+            return mask(text)
         entry = {
             "ts": utc_now_iso(),
             "level": "info",

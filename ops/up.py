@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import secrets
+import shlex
 import sys
 import threading
 from dataclasses import dataclass, replace
@@ -215,20 +216,24 @@ def _load_demo(installation: Installation, supervisor: Supervisor, console: Cons
 def _print_summary(installation: Installation, console: Console, quickstart: str | None) -> None:
     data_dir = installation.data_dir
     lines = [
+        "",
         "Kennel is ready.",
-        f"API     {installation.base_url}  (documentation: {installation.base_url}/docs)",
-        f"Flower  {installation.flower_url}  ({FLOWER_USER}, password in {data_dir.flower_password_file})",
+        f"API     {installation.base_url}  (documentation: /docs)",
+        f"Flower  {installation.flower_url}  (user {FLOWER_USER}, password in the file below)",
+        f"        {data_dir.flower_password_file}",
         f"Key     {data_dir.api_key_file}",
+        "",
         "Try it:",
         *(quickstart or _plain_quickstart(installation.base_url, data_dir.api_key_file)).splitlines(),
+        "",
         "Ctrl-C stops everything.",
+        "",
     ]
-    for line in lines:
-        console.say(line)
+    console.paste(lines)
 
 
 def _plain_quickstart(base_url: str, key_file: Path) -> str:
-    return f'curl -H "Authorization: Bearer $(cat {key_file})" {base_url}/v1/me'
+    return f'curl -H "Authorization: Bearer $(cat {shlex.quote(str(key_file))})" {base_url}/v1/me'
 
 
 def _stop_all(supervisor: Supervisor, console: Console, timeout_s: float) -> None:

@@ -57,7 +57,7 @@ class Running:
 
     def url(self, what: str) -> str:
         """From the summary: `API     http://…`."""
-        found = re.search(rf"\| {what} +(http://\S+)", self.log)
+        found = re.search(rf"^{what} +(http://\S+)", self.log, re.MULTILINE)
         assert found, self.log
         return found[1]
 

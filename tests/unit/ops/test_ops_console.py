@@ -24,6 +24,13 @@ def test_secrets_in_the_output_of_a_process_are_masked(capsys: pytest.CaptureFix
         assert "p4ss" not in out
 
 
+def test_lines_to_copy_have_no_name_in_front(capsys: pytest.CaptureFixture[str]) -> None:
+    Console("human").paste(["curl \\", "  http://h"])
+    assert capsys.readouterr().out == "curl \\\n  http://h\n"
+    Console("json").paste(["curl", ""])
+    assert [json.loads(line)["message"] for line in capsys.readouterr().out.splitlines()] == ["curl", ""]
+
+
 def test_json_passes_objects_through_and_wraps_other_text(capsys: pytest.CaptureFixture[str]) -> None:
     console = Console("json")
     console.line("worker-1", '{"event":"execution.completed"}')
