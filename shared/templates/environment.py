@@ -64,7 +64,7 @@ class Environment(ImmutableSandboxedEnvironment):
     def call_filter(self, name: str, *args: Any, **kwargs: Any) -> Any:
         """What `map` calls by name: never a filter in brackets, which would give it a hand on the meter."""
         if name not in FILTER_NAMES:
-            raise Refused(f"unknown filter {name!r} in map")
+            raise Refused(f"unknown filter {name!r:.80} in map")
         return super().call_filter(name, *args, **kwargs)
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
@@ -86,7 +86,7 @@ def lookup(obj: Any, key: Any) -> Any:
             return obj[key]
     except (LookupError, TypeError):
         pass
-    return obj if isinstance(obj, Undefined) else ChainableUndefined(f"{key!r} is not set")
+    return obj if isinstance(obj, Undefined) else ChainableUndefined(f"{key!r:.80} is not set")
 
 
 def _operand(value: Any) -> int | float:

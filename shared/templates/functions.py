@@ -187,7 +187,8 @@ def truncate(value: Any, length: int = 255, end: str = "…") -> str:
     if len(source) <= length:
         return source
     kept = source[: max(0, length - len(end))]
-    return (kept.rsplit(None, 1)[0] if " " in kept else kept) + end
+    kept = kept.rsplit(None, 1)[0] if " " in kept.strip() else kept
+    return (kept + end)[: max(0, length)]
 
 
 def default(value: Any, fallback: Any = "", boolean: bool = False) -> Any:

@@ -27,6 +27,7 @@ from shared.templates.scope import NAMESPACES, Scope
 
 _CACHED_PROGRAMS = 1_024
 _SHOWN_CHARACTERS = 80
+_REASON_MAX_CHARACTERS = 600  # room for a list of all filters
 _RESULT = "result"
 _ALLOWED = frozenset((
     nodes.Add, nodes.And, nodes.Assign, nodes.Call, nodes.Compare, nodes.Concat, nodes.CondExpr,
@@ -163,7 +164,11 @@ class Program:
 def template_error(text: str, reason: str, loc: Sequence[str | int]) -> InvalidInput:
     """The error of a template: its source shortened, and a reason that holds none of its data."""
     shown = text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + "…"
-    return InvalidInput.at(loc, f"the template {shown!r} cannot be used: {reason}", type_="template_error")
+    return InvalidInput.at(
+        loc,
+        f"the template {shown!r} cannot be used: {reason:.{_REASON_MAX_CHARACTERS}}",
+        type_="template_error",
+    )
 
 
 def _joined(pieces: Iterator[str]) -> str:
@@ -200,7 +205,7 @@ def _reason(error: Exception) -> str:
         case ZeroDivisionError():
             reason = "it divides by zero"
         case TypeError():  # these messages name types, not values
-            reason = f"an operation does not fit its values ({error})"
+            reason = f"an operation does not fit its values ({error})".replace("<lambda>()", "the filter")
     return reason
 
 

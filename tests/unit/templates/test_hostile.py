@@ -34,6 +34,8 @@ BREAKING_OUT = [
     ("{{ ['x']|map('attr', 'y')|list }}", "unknown filter 'attr' in map"),
     ("{{ ['x']|map('(loop)', -(10**9)) }}", "unknown filter '(loop)' in map"),
     ("{{ ['x']|select('odd')|list }}", "No test named 'odd'"),
+    ("{{ ['x']|select(INPUT.big[:9000])|list }}", "No test named 'xxx"),
+    ("{{ INPUT[INPUT.big] + 1 }}", "xxx is not set"),
     ("{{ INPUT.big|format(1) }}", "unknown filter 'format'"),
     ("{{ 3 is divisibleby 2 }}", "unknown test 'divisibleby'"),
     ("{% for i in [1] %}{{ loop }}{% endfor %}", "LoopContext cannot be used"),

@@ -103,6 +103,7 @@ def test_anything_else_renders_to_text(source: str, text: str) -> None:
         ("{{ INPUT.query.upper().split() }}", ["RED", "SHOES"]),
         ("{{ INPUT.query|replace('red', 'blue')|title }}", "Blue Shoes"),
         ("{{ INPUT.query|truncate(6) }}", "red…"),
+        ("{{ INPUT.query|truncate(2, '...') }}", ".."),
         ("{{ INPUT.nope|default('d') }}", "d"),
         ("{{ INPUT.nope|length }}", 0),
         ("{{ INPUT.nope is defined }}", False),
