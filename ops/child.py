@@ -49,12 +49,8 @@ class Child:
         return self.program.name
 
     @property
-    def pid(self) -> int | None:
-        return self._process.pid if self._process else None
-
-    @property
     def output_fd(self) -> int | None:
-        """Read end of its stdout and stderr; None before the start and after `close_output`."""
+        """Read end of its stdout and stderr; None while there is no process."""
         output = self._process.stdout if self._process else None
         return None if output is None or output.closed else output.fileno()
 
@@ -122,9 +118,11 @@ class Child:
     def backoff_s(self) -> float:
         return min(BACKOFF_FIRST_S * 2.0 ** (self.failures - 1), BACKOFF_MAX_S)
 
-    def close_output(self) -> None:
+    def forget(self) -> None:
+        """Close the pipe and drop the dead process: its id may soon be another's."""
         if self._process and self._process.stdout:
             self._process.stdout.close()
+        self._process = None
 
     def terminate(self) -> None:
         """Ask the main process to end; it tells its own children."""

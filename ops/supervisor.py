@@ -133,7 +133,7 @@ class Supervisor:
         self._console.say(f"{child.name} died ({how}), restarting in {child.backoff_s:g} s")
 
     def _close(self, child: Child) -> None:
-        """Forward the last lines and close the pipe, unless that has happened."""
+        """Forward the last lines of a dead process and forget it, unless that has happened."""
         fd = child.output_fd
         if fd is None:
             return
@@ -145,4 +145,4 @@ class Supervisor:
                 self._console.line(child.name, line)
         if fd in self._selector.get_map():
             self._selector.unregister(fd)
-        child.close_output()
+        child.forget()
