@@ -168,14 +168,14 @@ async def _execute(context: ApiContext, call: Call, retriever: str) -> Answer:
         idempotency_key=_idempotency_key(call),
         wait_s=wait_s,
     )
-    return _submitted(context, stored, preference)
+    return await _submitted(context, stored, preference)
 
 
-def _submitted(context: ApiContext, stored: StoredExecution, preference: Preference) -> Answer:
-    execution_id = orjson.loads(stored.head + b"}")["execution_id"]
+async def _submitted(context: ApiContext, stored: StoredExecution, preference: Preference) -> Answer:
+    execution_id = stored.execution_id
     status = 202 if preference.respond_async and not stored.is_terminal else 200
     location = f"/v1/retrievers/{quote(stored.retriever_id)}/executions/{execution_id}"
-    answer = _described(context, stored)
+    answer = await _described(context, stored)
     answer.status = status
     answer.headers.append((b"location", location.encode()))
     answer.headers += preference.applied()
@@ -202,12 +202,14 @@ async def _get(context: ApiContext, call: Call, retriever: str, execution_id: st
         stored = await read(context, caller, retriever, execution_id)
     if known is not None and _matches(known, _etag(context, stored)):
         return Answer(304, headers=[*_state_headers(context, stored), *preference.applied()])
-    answer = _described(context, stored)
+    answer = await _described(context, stored)
     answer.headers += preference.applied()
     return answer
 
 
-def _described(context: ApiContext, stored: StoredExecution) -> Answer:
+async def _described(context: ApiContext, stored: StoredExecution) -> Answer:
+    if stored.status == "pending":
+        await context.health.load()
     reason = wait_reason(context, stored)
     waiting = b',"wait_reason":"' + reason.encode() + b'"' if reason else b',"wait_reason":null'
     body = stored.head + stored.state + waiting + stored.detail

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -57,3 +57,17 @@ class Settings(BaseSettings):
     redis_timeout_s: float = Field(2.0, gt=0, le=60, description="Time an API request may spend on Redis before it is answered 503 (s).")
     execution_max_time_ms: int = Field(300_000, ge=100, description="Run time of an execution without a budget of its own (ms).")
     shutdown_grace_s: float = Field(4.0, ge=0, le=300, description="Time a stopping worker gives its stages before it hands them back (s).")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Settings:
+        if self.lease_ms < 3 * self.heartbeat_ms:
+            raise ValueError(
+                f"KENNEL_LEASE_MS ({self.lease_ms}) must be at least three KENNEL_HEARTBEAT_MS ({self.heartbeat_ms}), "
+                "so that one late heartbeat loses nothing"
+            )
+        if self.idempotency_ttl_s > self.result_ttl_s:
+            raise ValueError(
+                f"KENNEL_IDEMPOTENCY_TTL_S ({self.idempotency_ttl_s}) must not exceed KENNEL_RESULT_TTL_S "
+                f"({self.result_ttl_s}): a key must not outlive the execution it stands for"
+            )
+        return self

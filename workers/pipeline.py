@@ -228,7 +228,7 @@ class Pipeline:
     def _filter_tree(self, tree: Mapping[str, Any], loc: Sequence[str | int]) -> Any:
         """The tree with its values in place; conditions whose input was not given are dropped and reported."""
         substituted, missing = substitute_dynamic(tree, self._claim.request.inputs)
-        rendered, dropped = render_filters(substituted, self._scope(), loc)
+        rendered, dropped = render_filters(substituted, self._scope(), loc=loc)
         self._relaxations += [f"condition on {name!r} dropped: its input was not given" for name in missing + dropped]
         return rendered
 

@@ -6,6 +6,7 @@ import logging
 import os
 import secrets
 import threading
+from collections.abc import Callable
 
 import redis
 
@@ -38,14 +39,19 @@ class WorkerProcess:
         self._definitions = DefinitionCache(self._read)
         self._secret: bytes | None = None
 
-    def run_claimed(self, claim: Claim, *, claim_next: bool) -> tuple[Outcome | None, Claim | None]:
-        """Run to the end and write the outcome. Returns (outcome or None when let go, the next claim or None)."""
+    def run_claimed(
+        self, claim: Claim, *, claim_next: Callable[[], bool]
+    ) -> tuple[Outcome | None, Claim | None]:
+        """Run to the end and write the outcome; `claim_next` is asked then whether to take another.
+
+        Returns (outcome or None when the execution was let go, the next claim or None).
+        """
         run = Run(claim, self.keeper)
         self.keeper.hold(run)
         try:
             outcome = self._outcome(run)
             run.close()
-            written, following = self.ledger.finish(claim, outcome, claim_next=claim_next)
+            written, following = self.ledger.finish(claim, outcome, claim_next=claim_next())
         except HandedBack:
             self.keeper.hand_back(run)
             return None, None

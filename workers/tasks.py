@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 
 from shared.logs import log_event
 from shared.models.execution import Claim
@@ -35,17 +36,22 @@ def run_execution(process: WorkerProcess, execution_id: str, *, chain: bool) -> 
     ends_at = time.monotonic() + _CHAIN_MAX_S
     count = 0
     outcome: Outcome | None = None
+
+    def go_on() -> bool:
+        return chain and count < _CHAIN_MAX and time.monotonic() < ends_at and not process.keeper.stopping
+
     while claim is not None:
         count += 1
-        go_on = chain and count < _CHAIN_MAX and time.monotonic() < ends_at and not process.keeper.stopping
-        outcome, claim = _run(process, claim, claim_next=go_on)
+        outcome, claim = _run(process, claim, go_on)
     if not chain and is_failure(outcome):
         raise ExecutionFailed(outcome.error if outcome else "")
 
 
-def _run(process: WorkerProcess, claim: Claim, *, claim_next: bool) -> tuple[Outcome | None, Claim | None]:
+def _run(
+    process: WorkerProcess, claim: Claim, go_on: Callable[[], bool]
+) -> tuple[Outcome | None, Claim | None]:
     begun = time.monotonic()
-    outcome, following = process.run_claimed(claim, claim_next=claim_next)
+    outcome, following = process.run_claimed(claim, claim_next=go_on)
     if outcome is not None:
         log_event(
             log,

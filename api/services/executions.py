@@ -55,12 +55,10 @@ async def read_when(
 
 
 def wait_reason(context: ApiContext, stored: StoredExecution) -> str | None:
-    """Why a pending execution does not run yet."""
+    """Why a pending execution does not run yet; ask `context.health.load()` first."""
     if stored.status != "pending":
         return None
-    if context.health.workers_online == 0:
-        return "no_worker_online"
-    return "queued"
+    return "no_worker_online" if context.health.workers_online_cached == 0 else "queued"
 
 
 async def next_page(context: ApiContext, caller: Caller, id_or_name: str, body: ExecuteBody) -> StoredExecution:
@@ -115,7 +113,7 @@ async def until(
             async with asyncio.timeout(min(left_s, _LOOK_AGAIN_S)):
                 await changed.wait()
         except TimeoutError:
-            if stored.status == "pending" and context.health.workers_online == 0:
+            if stored.status == "pending" and (await context.health.load()).workers_online == 0:
                 return stored
         changed.clear()
         now = await context.executions.read(execution_id)

@@ -40,8 +40,9 @@ class Submission:
 
 @dataclass(frozen=True, slots=True)
 class StoredExecution:
-    """A record as it is now. `body` is the answer to a poll."""
+    """A record as it is now. Its answer is head + state + detail."""
 
+    execution_id: str
     revision: int
     namespace_id: str
     retriever_id: str
@@ -49,10 +50,6 @@ class StoredExecution:
     head: bytes
     state: bytes
     detail: bytes
-
-    @property
-    def body(self) -> bytes:
-        return self.head + self.state + self.detail
 
     @property
     def is_terminal(self) -> bool:
@@ -98,6 +95,7 @@ class ExecutionStore:
         match reply:
             case [b"accepted", revision, status, state]:
                 return StoredExecution(
+                    submission.execution_id,
                     int(revision),
                     submission.namespace_id,
                     submission.retriever_id,
@@ -151,12 +149,14 @@ class ExecutionStore:
     async def read(self, execution_id: str) -> StoredExecution | None:
         """One HMGET; calls of one loop tick share a round trip."""
         with reading():
-            return _stored(await self._redis.execute("HMGET", keys.execution(execution_id), *_READ_FIELDS))
+            values = await self._redis.execute("HMGET", keys.execution(execution_id), *_READ_FIELDS)
+        return _stored(execution_id, values)
 
     async def watch(self, execution_id: str, watcher: str) -> StoredExecution | None:
         """As `read`, and `watcher` is woken by every later change."""
         with reading():
-            return _stored(await self._redis.fcall("watch", execution_id, watcher))
+            values = await self._redis.fcall("watch", execution_id, watcher)
+        return _stored(execution_id, values)
 
     async def tombstone(self, execution_id: str) -> bytes | None:
         """The summary (JSON) that outlives an ended execution, or None: it never existed, or long ago."""
@@ -184,11 +184,12 @@ class ExecutionStore:
         return int(total), [(int(flat[i]), flat[i + 1]) for i in range(0, len(flat), 2)]
 
 
-def _stored(values: Sequence[bytes | None]) -> StoredExecution | None:
+def _stored(execution_id: str, values: Sequence[bytes | None]) -> StoredExecution | None:
     revision, namespace, retriever, status, head, state, detail = values
     if not (revision and namespace and retriever and status):
         return None
     return StoredExecution(
+        execution_id,
         int(revision),
         namespace.decode(),
         retriever.decode(),

@@ -26,7 +26,9 @@ class AttributeFilterParameters(StageParameters):
     operator: Operator = Field("eq", description="How to compare the field with `value`.")
     value: Any = Field(None, description="What to compare with; a list for in and nin, a bool for exists and is_null.")
     conditions: dict[str, Any] | None = Field(
-        None, description="A filter tree with AND, OR, NOT and conditions; wins over field, operator, value."
+        None,
+        description="A filter tree with AND, OR, NOT and conditions; wins over field, operator, value.",
+        json_schema_extra={"x-filter": True},
     )
     case_insensitive: bool = Field(False, description="Ignore case where a condition does not say otherwise.")
     batch_size: int = Field(100, ge=1, le=1000, description="Documents tested between two cancellation checks.")
