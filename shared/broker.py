@@ -67,7 +67,7 @@ def message_template() -> str:
     Celery itself publishes it, to kombu's in-memory transport, so it is right by construction. Only the
     body differs: as plain JSON text instead of base64, which kombu takes as it is.
     """
-    with Celery("kennel-template", broker="memory://", set_as_current=False) as app:
+    with Celery("kennel-template", broker="memory://localhost/", set_as_current=False) as app:
         app.send_task(
             RUN_TASK,
             args=(_ID,),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import orjson
@@ -39,6 +40,9 @@ def run(execution_id: str) -> None:
 @signals.setup_logging.connect
 def _logging(**_: Any) -> None:
     configure_logging(settings, "worker")
+    # One line per event: ours says more than Celery's own two about the same execution.
+    for name in ("celery.worker.strategy", "celery.app.trace"):
+        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 @signals.celeryd_init.connect

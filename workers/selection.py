@@ -90,7 +90,6 @@ class Selection:
                 where=self.where,
                 keep=self.keep,
                 limit=query.limit,
-                min_score=_bm25_floor(query.min_score),
             )
             for ref in self.refs
         ]

@@ -1,0 +1,99 @@
+"""The history: newest first, by status, page by page; and what the record's keys leave behind."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import orjson
+import pytest
+import redis
+
+from shared import keys, scripts
+from shared.redis_sync import fcall
+from shared.stores.ledger import Ledger
+from tests.integration.record.conftest import RETRIEVER, Submit, outcome
+
+PERMANENT = (
+    "kennel:collection:",
+    "kennel:leases",
+    "kennel:marks:",
+    "kennel.normal",
+    "kennel:pending:",
+    "kennel:retriever:",
+    "kennel:seq",
+    "kennel:sweep",
+    "kennel:workers",
+)
+
+
+def page(client: redis.Redis, status: str = "", below: str = "", offset: int = 0, limit: int = 10) -> tuple[int, list[str]]:
+    total, *flat = fcall(client, "history", RETRIEVER, status, below, offset, limit)
+    return total, [orjson.loads(summary)["execution_id"] for summary in flat[1::2]]
+
+
+@pytest.fixture
+def five(ledger: Ledger, submit: Submit) -> None:
+    """exec_1 completed, exec_2 failed, exec_3 running, exec_4 cancelled, exec_5 pending."""
+    for _ in range(5):
+        submit()
+    for name, status in (("exec_1", "completed"), ("exec_2", "failed")):
+        claim = ledger.claim(name)
+        assert claim is not None
+        ledger.finish(claim, outcome(status), claim_next=False)
+    ledger.claim("exec_3")
+    ledger.cancel("exec_4", "no")
+
+
+@pytest.mark.usefixtures("five")
+def test_newest_first_and_by_status(client: redis.Redis) -> None:
+    assert page(client) == (5, ["exec_5", "exec_4", "exec_3", "exec_2", "exec_1"])
+    for status, expected in {
+        "completed": "exec_1",
+        "failed": "exec_2",
+        "processing": "exec_3",
+        "cancelled": "exec_4",
+        "pending": "exec_5",
+    }.items():
+        assert page(client, status) == (1, [expected])
+
+
+@pytest.mark.usefixtures("five")
+def test_pages_join_without_gaps(client: redis.Redis) -> None:
+    assert page(client, offset=2, limit=2) == (5, ["exec_3", "exec_2"])
+    third = str(int(client.zscore(f"kennel:hist:{RETRIEVER}", "exec_3")))
+    assert page(client, below=third) == (5, ["exec_2", "exec_1"])
+
+
+def test_the_history_is_bounded(client: redis.Redis, submit: Submit) -> None:
+    for _ in range(20):
+        submit(history_max=10)
+    assert client.zcard(f"kennel:hist:{RETRIEVER}") <= 11
+
+
+@pytest.mark.usefixtures("five")
+def test_every_key_expires_or_is_permanent_by_design(client: redis.Redis, ledger: Ledger) -> None:
+    ledger.sweep()
+    unfinished = {f"kennel:exec:{name}" for name in ("exec_3", "exec_5")}
+    leaks = [
+        key
+        for key in (raw.decode() for raw in client.keys())
+        if client.ttl(key) < 0 and key not in unfinished and not key.startswith(PERMANENT)
+    ]
+    assert leaks == []
+
+
+def test_lua_writes_times_as_python_does(client: redis.Redis) -> None:
+    source = scripts.library_source().split("local function iso_or_null", 1)[0].split("\n", 1)[1]
+    moments = ["1970-01-01T00:00:00.000", "2000-02-29T23:59:59.999", "2024-12-31T12:00:00.001", "2100-03-01T00:00:00.500"]
+    for moment in moments:
+        at_ms = round(datetime.fromisoformat(moment).replace(tzinfo=UTC).timestamp() * 1000)
+        assert client.eval(source + "\nreturn iso(tonumber(ARGV[1]))", 0, at_ms) == f"{moment}Z".encode()
+
+
+def test_lua_and_python_agree_on_key_names() -> None:
+    assert keys.execution("x") == keys.LUA["RECORD"] + "x"
+    assert keys.summary("x") == keys.LUA["SUMMARY"] + "x"
+    assert keys.result_documents("x") == keys.LUA["DOCUMENTS"] + "x"
+    assert keys.history("x", "failed") == keys.LUA["HISTORY"] + "x:failed"
+    assert keys.pending("x") == keys.LUA["PENDING"] + "x"
+    assert keys.wake_channel("x") == keys.LUA["WAKE"] + "x"
