@@ -26,7 +26,7 @@ class Cursors:
     async def secret(self) -> bytes:
         """Made once per installation and kept in Redis; two round trips on first use."""
         if self._secret is None:
-            await self._redis.execute("SET", keys.SECRET, secrets.token_bytes(_SECRET_BYTES), "NX")
+            await self._redis.execute("SET", keys.SECRET, secrets.token_hex(_SECRET_BYTES), "NX")
             self._secret = await self._redis.execute("GET", keys.SECRET)
         return self._secret or b""
 

@@ -1,4 +1,4 @@
-"""What a name in a request means. Looked up once a second at most; what does not exist is always looked up."""
+"""What a name in a request means: looked up once a second at most, and always while it does not exist."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from shared.stores.resources import ResourceStore
 
 _TTL_S = 1.0
 _MAX = 10_000
+_VERSIONS_MAX = 2_000
 _IDENTIFIERS_MAX = 1_000
 
 
@@ -85,6 +86,7 @@ class CollectionDirectory:
     """From ids and names of collections to ids."""
 
     def __init__(self, store: ResourceStore) -> None:
+        self._store = store
         self._directory = Directory(store)
 
     def cached(self, namespace_id: str, identifiers: Sequence[str]) -> list[str] | None:
@@ -113,6 +115,10 @@ class CollectionDirectory:
         found = await asyncio.gather(*(self.find(namespace_id, identifier) for identifier in unique))
         return list(dict.fromkeys(resource.resource_id for resource in found))
 
+    async def all_ids(self, namespace_id: str) -> list[str]:
+        """Every collection of the namespace, newest first. Never remembered: one round trip."""
+        return await self._store.ids(namespace_id)
+
     async def find(self, namespace_id: str, id_or_name: str) -> Resource:
         """Raises NotFound when the namespace holds no such collection."""
         return await self._directory.find(namespace_id, id_or_name)
@@ -128,7 +134,9 @@ class RetrieverDirectory:
         self._store = store
         self._cache: TtlCache[tuple[str, str], RetrieverRecord] = TtlCache(max_entries=_MAX, ttl_s=_TTL_S)
         # A version never changes, so what was parsed and derived from it outlives the second.
-        self._versions: TtlCache[tuple[str, int], RetrieverRecord] = TtlCache(max_entries=_MAX, ttl_s=3600.0)
+        self._versions: TtlCache[tuple[str, int], RetrieverRecord] = TtlCache(
+            max_entries=_VERSIONS_MAX, ttl_s=3600.0
+        )
 
     def cached(self, namespace_id: str, id_or_name: str) -> RetrieverRecord | None:
         return self._cache.get((namespace_id, id_or_name))

@@ -1,4 +1,4 @@
-"""Every error as the one envelope of the contract (1.5). The only place that knows both errors and statuses."""
+"""Every error as the one envelope of contract 1.5. The only place that knows errors and statuses."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ async def _parse(request: Request) -> None:
     content_type = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
     if content_type != "application/json" and not content_type.endswith("+json"):
         raise BadRequest(
-            f"the body is labelled {content_type[:_ECHO_MAX_CHARS]!r}; send JSON with `Content-Type: application/json`"
+            f"the body is labelled {content_type[:_ECHO_MAX_CHARS]!r}; send JSON labelled `application/json`"
         )
     request._json = parse_json(body)
 
@@ -74,7 +74,8 @@ def _checked_int(text: str) -> int:
     # Longer ones are not even converted: int() takes quadratic time.
     if len(text) > 20 or not _INT_MIN <= int(text) <= _INT_MAX:
         raise BadRequest(
-            f"the integer {text[:_ECHO_MAX_CHARS]} does not fit into 64 bits; send it as a string", code="invalid_json"
+            f"the integer {text[:_ECHO_MAX_CHARS]} does not fit into 64 bits; send it as a string",
+            code="invalid_json",
         )
     return int(text)
 

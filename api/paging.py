@@ -41,7 +41,9 @@ class PagingQuery:
 PagingDep = Annotated[PagingQuery, Depends()]
 
 
-def page_of(query: PagingQuery, body: PagingBody | None = None, *, default_limit: int = DEFAULT_LIMIT) -> Page:
+def page_of(
+    query: PagingQuery, body: PagingBody | None = None, *, default_limit: int = DEFAULT_LIMIT
+) -> Page:
     """The page asked for: the body wins over the query, limit over page_size, offset over page."""
     body = body or PagingBody()
     limit = _first(body.limit, body.page_size, query.limit, query.page_size, default_limit)

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import anyio
 
-from shared.documents import DocumentStore
+from shared.documents.store import DocumentStore
 
 T = TypeVar("T")
 

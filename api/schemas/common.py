@@ -61,11 +61,16 @@ class ListBody(PagingBody):
     """The body of a list of resources. All of it may be left out."""
 
     search: Annotated[
-        str | None, Field(max_length=200, description="Part of an id, name or description; `*` and `?` are wildcards.")
+        str | None,
+        Field(max_length=200, description="Part of an id, name or description; `*` and `?` are wildcards."),
     ] = None
-    filters: Annotated[dict[str, Any] | None, Field(description="A filter tree over the fields of the answer.")] = None
+    filters: Annotated[
+        dict[str, Any] | None, Field(description="A filter tree over the fields of the answer.")
+    ] = None
     sort: Annotated[Sort | None, Field(description="Newest first when no order is given.")] = None
-    sorts: Annotated[list[Sort] | None, Field(max_length=8, description="First is primary; wins over sort.")] = None
+    sorts: Annotated[
+        list[Sort] | None, Field(max_length=8, description="First is primary; wins over sort.")
+    ] = None
     case_sensitive: Annotated[bool, Field(description="Of search and filters.")] = False
 
     def order(self) -> list[Sort]:

@@ -26,7 +26,7 @@ class CatalogueStore:
             flat = await self._redis.execute("HVALS", keys.CATALOGUE)
         if not flat:
             raise Unavailable(
-                "no worker has published the stage catalogue yet; start a worker (`kennel up` starts them) and try again",
+                "no worker has published the stage catalogue yet; start one (`kennel up` does) and try again",
                 code="no_catalogue",
             )
         entries: list[dict[str, Any]] = [orjson.loads(raw) for raw in flat]

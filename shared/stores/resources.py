@@ -75,7 +75,7 @@ class ResourceStore:
                 )
             case b"full":
                 raise Conflict(
-                    f"there are {SCOPE_MAX} {self.kind}s already, the most one scope can hold; delete some first",
+                    f"there are {SCOPE_MAX} {self.kind}s, the most one scope can hold; delete some first",
                     code=f"{self.kind}_limit",
                 )
             case b"orphan":
@@ -104,13 +104,17 @@ class ResourceStore:
         """
         found = await self.find(scope, id_or_name)
         if found is None:
-            raise NotFound(f"no {self.kind} has the id or name {id_or_name!r} here; list them to see what there is")
+            raise NotFound(
+                f"no {self.kind} has the id or name {id_or_name!r} here; list them to see what there is"
+            )
         return found
 
     async def ids(self, scope: str) -> list[str]:
         """Every id of the scope, newest first; at most `SCOPE_MAX`."""
         with reading():
-            ids: list[bytes] = await self._redis.execute("ZREVRANGE", keys.resource_ids(self.kind, scope), 0, -1)
+            ids: list[bytes] = await self._redis.execute(
+                "ZREVRANGE", keys.resource_ids(self.kind, scope), 0, -1
+            )
         return [resource_id.decode() for resource_id in ids]
 
     async def bodies(self, ids: Sequence[str]) -> list[bytes]:
@@ -123,15 +127,13 @@ class ResourceStore:
                 )
         return [body for body in bodies if body is not None]
 
-    async def count(self, scope: str) -> int:
-        with reading():
-            return int(await self._redis.execute("ZCARD", keys.resource_ids(self.kind, scope)))
-
     async def delete(
         self, scope: str, resource_id: str, name: str, *, fading: Sequence[str] = (), fading_s: int = 0
     ) -> None:
         """Remove the record and free its name; the keys in `fading` live on for `fading_s` seconds."""
-        await self._redis.fcall("delete_resource", *self._keys(scope, resource_id), resource_id, name, fading_s, *fading)
+        await self._redis.fcall(
+            "delete_resource", *self._keys(scope, resource_id), resource_id, name, fading_s, *fading
+        )
 
     def _keys(self, scope: str, resource_id: str) -> tuple[str, str, str]:
         return (
@@ -169,14 +171,22 @@ class DeletedNamespaces:
     async def waiting(self) -> list[str]:
         """Ids of the namespaces that are still to be purged."""
         with reading():
-            return [namespace_id.decode() for namespace_id in await self._redis.execute("HKEYS", keys.DELETING)]
+            return [
+                namespace_id.decode() for namespace_id in await self._redis.execute("HKEYS", keys.DELETING)
+            ]
 
     async def purged(self, namespace_id: str) -> None:
         await self._redis.execute("HDEL", keys.DELETING, namespace_id)
 
 
 async def cancel_pending(
-    redis: RedisLink, retriever_id: str, reason: str, *, result_ttl_s: int, summary_ttl_s: int, history_max: int
+    redis: RedisLink,
+    retriever_id: str,
+    reason: str,
+    *,
+    result_ttl_s: int,
+    summary_ttl_s: int,
+    history_max: int,
 ) -> int:
     """Cancel the executions of a retriever that have not started. One round trip for each 500.
 

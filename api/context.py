@@ -1,0 +1,101 @@
+"""What the API process holds: its connections and the services made from them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self
+
+from api.auth import Authenticator
+from api.cursors import Cursors
+from api.directory import CollectionDirectory, NamespaceDirectory, RetrieverDirectory
+from api.pool import DocumentPool
+from api.services.catalogue import CatalogueService
+from api.services.collections import CollectionService
+from api.services.documents import DocumentService
+from api.services.health import HealthService
+from api.services.namespaces import NamespaceService
+from api.services.retrievers import RetrieverService
+from api.wakeups import Wakeups
+from shared.documents import open_document_store
+from shared.redis_link import RedisLink
+from shared.settings import Settings
+from shared.stores.catalogue import CatalogueStore
+from shared.stores.executions import ExecutionStore
+from shared.stores.resources import DeletedNamespaces, ResourceStore
+
+
+@dataclass(frozen=True, slots=True)
+class ApiContext:
+    """One per process, on `app.state.context`."""
+
+    settings: Settings
+    redis: RedisLink
+    pool: DocumentPool
+    cursors: Cursors
+    authenticator: Authenticator
+    namespaces: NamespaceDirectory
+    collections: CollectionDirectory
+    retrievers: RetrieverDirectory
+    catalogue: CatalogueService
+    namespace_service: NamespaceService
+    collection_service: CollectionService
+    document_service: DocumentService
+    retriever_service: RetrieverService
+    health: HealthService
+    executions: ExecutionStore
+    wakeups: Wakeups
+
+    @classmethod
+    def open(cls, settings: Settings) -> Self:
+        """Connects lazily: nothing is asked of Redis yet. Call it inside a running loop."""
+        redis = RedisLink(settings.redis_url, timeout_s=settings.redis_timeout_s)
+        pool = DocumentPool(open_document_store(settings))
+        cursors = Cursors(redis)
+        namespace_store = ResourceStore(redis, "namespace")
+        collection_store = ResourceStore(redis, "collection")
+        retriever_store = ResourceStore(redis, "retriever")
+        namespaces = NamespaceDirectory(namespace_store)
+        collections = CollectionDirectory(collection_store)
+        retrievers = RetrieverDirectory(retriever_store)
+        catalogue = CatalogueService(CatalogueStore(redis))
+        collection_service = CollectionService(collection_store, collections, pool, cursors)
+        retriever_service = RetrieverService(
+            redis=redis,
+            store=retriever_store,
+            directory=retrievers,
+            collections=collections,
+            catalogue=catalogue,
+            cursors=cursors,
+            settings=settings,
+        )
+        return cls(
+            settings=settings,
+            redis=redis,
+            pool=pool,
+            cursors=cursors,
+            authenticator=Authenticator(redis),
+            namespaces=namespaces,
+            collections=collections,
+            retrievers=retrievers,
+            catalogue=catalogue,
+            namespace_service=NamespaceService(
+                store=namespace_store,
+                deleted=DeletedNamespaces(redis),
+                directory=namespaces,
+                collections=collection_service,
+                retrievers=retriever_service,
+                pool=pool,
+                cursors=cursors,
+            ),
+            collection_service=collection_service,
+            document_service=DocumentService(collections, collection_service, pool, cursors),
+            retriever_service=retriever_service,
+            health=HealthService(redis, settings),
+            executions=ExecutionStore(redis, settings),
+            wakeups=Wakeups(settings.redis_url),
+        )
+
+    async def close(self) -> None:
+        await self.namespace_service.close()
+        await self.wakeups.close()
+        await self.redis.close()

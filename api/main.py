@@ -1,0 +1,104 @@
+"""The API process: `uvicorn api.main:create_app --factory`."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+from redis.exceptions import RedisError
+from starlette.types import ASGIApp
+
+from api import errors, openapi
+from api.context import ApiContext
+from api.hot import FrontDoor
+from api.middleware import Outermost
+from api.routes import (
+    collections,
+    documents,
+    executions,
+    health,
+    identity,
+    namespaces,
+    not_built,
+    retrievers,
+    stages,
+)
+from api.services.health import VERSION
+from shared.errors import KennelError
+from shared.logs import configure_logging, log_event
+from shared.redis_sync import connect
+from shared.settings import Settings
+from shared.stores.api_keys import ensure_key
+
+_RETRY_S = 1.0
+
+# Fixed words come before the ids they could be taken for (contract 1.3).
+_ROUTERS = (not_built, health, identity, stages, namespaces, collections, documents, executions, retrievers)
+
+logger = logging.getLogger("kennel.api")
+
+
+def create_app(settings: Settings | None = None) -> ASGIApp:
+    """The outermost ASGI app. Without settings they are read from the environment, and logging is set up."""
+    if settings is None:
+        settings = Settings()
+        configure_logging(settings, "api")
+    app = build_app(settings)
+    return Outermost(FrontDoor(app, lambda: app.state.context))
+
+
+def build_app(settings: Settings) -> FastAPI:
+    """The FastAPI app behind the front door."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        context = app.state.context = ApiContext.open(settings)
+        start = asyncio.create_task(_start(context), name="start")
+        try:
+            # Wait for a start that goes well, but not for a Redis that is away.
+            await asyncio.wait([start], timeout=settings.redis_timeout_s)
+            yield
+        finally:
+            start.cancel()
+            await asyncio.gather(start, return_exceptions=True)
+            await context.close()
+
+    app = FastAPI(
+        title="Kennel",
+        summary="Asynchronous execution of retrievers: submit, run on workers, poll.",
+        version=VERSION,
+        lifespan=lifespan,
+        docs_url="/docs",
+        openapi_url="/v1/openapi.json",
+        redoc_url=None,
+        redirect_slashes=False,
+        strict_content_type=False,
+        max_body_size=settings.body_max_bytes,
+    )
+    errors.install(app, body_max_bytes=settings.body_max_bytes)
+    openapi.install(app)
+    for routes in _ROUTERS:
+        app.include_router(routes.router)
+    return app
+
+
+async def _start(context: ApiContext) -> None:
+    """What must be done once Redis answers: the bootstrap key, and purges that a crash interrupted."""
+    while True:
+        try:
+            await asyncio.to_thread(_ensure_bootstrap_key, context.settings)
+            await context.namespace_service.resume_purges()
+        except (KennelError, RedisError) as error:
+            log_event(logger, "start.waiting_for_redis", level=logging.WARNING, error=str(error))
+            await asyncio.sleep(_RETRY_S)
+        else:
+            return
+
+
+def _ensure_bootstrap_key(settings: Settings) -> None:
+    if settings.api_key is not None:
+        with connect(settings.redis_url, timeout_s=settings.redis_timeout_s) as redis:
+            ensure_key(redis, settings.api_key.get_secret_value())

@@ -1,0 +1,76 @@
+"""Operations of the contract that this version does not have: 501, and absent from OpenAPI.
+
+They come before all other routes, so that their fixed words are never taken for ids.
+"""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request
+
+from api.errors import NotBuilt
+
+_OPERATIONS = """
+POST   /namespaces/standalone
+POST   /namespaces/stats/batch
+PATCH  /namespaces/{id}
+PUT    /namespaces/{id}
+GET    /namespaces/{id}/stats
+PATCH  /collections/{id}
+POST   /collections/{id}/clone
+GET    /collections/{id}/features
+PATCH  /collections/{id}/documents/bulk
+POST   /collections/{id}/documents/aggregate
+POST   /collections/{id}/documents/distinct
+POST   /collections/{id}/documents/batch
+PATCH  /collections/{id}/documents/{document_id}
+PUT    /collections/{id}/documents/{document_id}
+PATCH  /collections/{id}/documents/{document_id}/acl
+POST   /documents/list
+POST   /documents/list/batch
+PATCH  /documents/{document_id}
+PUT    /documents/{document_id}
+GET    /retrievers/typeahead
+ANY    /retrievers/benchmarks
+ANY    /retrievers/benchmarks/{rest:path}
+ANY    /retrievers/interactions
+ANY    /retrievers/interactions/{rest:path}
+ANY    /retrievers/evaluations/{rest:path}
+POST   /retrievers/execute
+GET    /retrievers/executions/{execution_id}
+POST   /retrievers/executions/list
+PATCH  /retrievers/{id}
+POST   /retrievers/{id}/clone
+POST   /retrievers/{id}/execute/batch
+POST   /retrievers/{id}/execute/explain
+GET    /retrievers/{id}/executions/{execution_id}/status
+GET    /retrievers/{id}/executions/{execution_id}/profile
+ANY    /retrievers/{id}/evaluations
+ANY    /retrievers/{id}/evaluations/{rest:path}
+ANY    /alerts
+ANY    /alerts/{rest:path}
+GET    /analytics/retrievers/{rest:path}
+POST   /analytics/retrievers/{rest:path}
+POST   /tasks/list
+GET    /tasks/{task_id}
+DELETE /tasks/{task_id}
+GET    /discovery/{rest:path}
+ANY    /evaluations
+ANY    /evaluations/score
+GET    /health/beat
+GET    /health/deep
+ANY    /organizations/{rest:path}
+"""
+_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+
+router = APIRouter(prefix="/v1", include_in_schema=False)
+
+
+async def not_built(request: Request) -> None:
+    """Raises NotBuilt, always."""
+    raise NotBuilt(f"{request.method} {request.url.path} is not built yet; /docs lists what is")
+
+
+for _line in _OPERATIONS.split("\n"):
+    if _line:
+        _method, _path = _line.split()
+        router.add_api_route(_path, not_built, methods=list(_METHODS) if _method == "ANY" else [_method])

@@ -1,0 +1,92 @@
+"""Collections: what a client sends and gets."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, Field
+
+from api.schemas.common import Degraded, ListBody, Name, NotYet, Pagination, RequestModel
+
+
+class Source(RequestModel):
+    """Where the documents come from. Only direct writes bring any; the other types are kept and shown."""
+
+    type: Literal["direct_upsert", "none", "bucket", "collection"] = "direct_upsert"
+    bucket_ids: list[str] | None = None
+    collection_id: str | None = None
+    collection_ids: list[str] | None = None
+    source_filters: dict[str, Any] | None = None
+    field_map: dict[str, Any] | None = None
+
+
+class FeatureExtractor(RequestModel):
+    """Which text of a document is embedded, and how."""
+
+    feature_extractor_name: Annotated[str, Field(min_length=1, max_length=100)]
+    version: Annotated[str, Field(min_length=1, max_length=50)] = "v1"
+    input_mappings: dict[str, Any] | None = None
+    parameters: dict[str, Any] | None = None
+    params: dict[str, Any] | None = None
+    field_passthrough: list[Any] | None = None
+    include_all_source_fields: bool = False
+
+
+class CollectionCreate(RequestModel):
+    collection_name: Annotated[
+        Name, Field(min_length=3, max_length=100, description="Unique in its namespace.")
+    ]
+    source: Source = Source()
+    description: Annotated[str | None, Field(max_length=10_000)] = None
+    feature_extractor: FeatureExtractor | None = None
+    input_schema: Annotated[
+        dict[str, Any] | None, Field(description='`{"properties": {name: {"type"}}}`; kept and shown.')
+    ] = None
+    enabled: bool = True
+    metadata: dict[str, Any] | None = None
+    features: NotYet = None
+    embedding_task: NotYet = None
+    schedule: NotYet = None
+    document_schema: NotYet = None
+    alert_applications: NotYet = None
+    taxonomy_applications: NotYet = None
+    cluster_applications: NotYet = None
+    retriever_enrichments: NotYet = None
+    retriever_transform: NotYet = None
+
+
+class CollectionListBody(ListBody):
+    include_system: bool = False
+
+
+class Collection(BaseModel):
+    """A collection. `document_count` is known only where one collection is read."""
+
+    collection_id: str
+    collection_name: str
+    description: str | None = None
+    source: dict[str, Any]
+    feature_extractor: dict[str, Any]
+    input_schema: dict[str, Any] | None = None
+    output_schema: dict[str, Any] | None = None
+    metadata: dict[str, Any] | None = None
+    enabled: bool = True
+    vector_indexes: list[dict[str, Any]] = []
+    payload_indexes: list[dict[str, Any]] = []
+    alert_applications: list[dict[str, Any]] = []
+    document_count: int | None = None
+    created_at: str
+    updated_at: str
+    lifecycle_state: Literal["active"] = "active"
+    schema_version: int = 1
+    schema_validation: Literal["off"] = "off"
+    is_system: bool = False
+    warnings: list[str] = []
+
+
+class CollectionList(BaseModel):
+    results: list[Collection]
+    pagination: Pagination
+    total_count: int
+    stats: None = None
+    warnings: list[Degraded] = []

@@ -1,0 +1,230 @@
+"""Documents: what a client sends and gets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, Self
+
+from fastapi import Query
+from pydantic import BaseModel, Field, model_validator
+
+from api.schemas.common import NotYet, Pagination, PagingBody, RequestModel, Sort
+from shared.errors import InvalidInput
+
+BATCH_MAX = 1_000
+
+DocumentIds = Annotated[list[str], Field(min_length=1, max_length=BATCH_MAX)]
+Vectors = Annotated[
+    dict[str, list[float]] | None,
+    Field(description="Vector name -> numbers; names are learnt on first write."),
+]
+
+
+class Lineage(RequestModel):
+    """Where a document came from; kept under `_internal.lineage`."""
+
+    source_type: Literal["bucket", "collection", "direct_upsert", "signal"] | None = None
+    root_object_id: str | None = None
+    root_bucket_id: str | None = None
+    source_collection_id: str | None = None
+    source_document_id: str | None = None
+    source_object_id: str | None = None
+    lineage_path: str | None = None
+    lineage_chain: list[dict[str, Any]] | None = None
+
+    def lineage(self) -> dict[str, Any]:
+        """The lineage fields that were given."""
+        given = {name: getattr(self, name) for name in Lineage.model_fields}
+        return {"source_type": "direct_upsert"} | {
+            name: value for name, value in given.items() if value is not None
+        }
+
+
+class DocumentCreate(Lineage):
+    """A new document. Every key that is not named here is the user's own field at the document's root."""
+
+    document_id: Annotated[str | None, Field(description="Made by the server when left out.")] = None
+    collection_id: Annotated[str | None, Field(description="Must agree with the path.")] = None
+    metadata: Annotated[dict[str, Any] | None, Field(description="A field like any other.")] = None
+    vectors: Vectors = None
+    content_hash: str | None = None
+    document_schema_version: str | None = None
+    features: NotYet = None
+
+
+class DocumentUpsert(Lineage):
+    """One document of a batch; an existing one with its id is replaced."""
+
+    document_id: str
+    payload: Annotated[dict[str, Any] | None, Field(description="The user's fields.")] = None
+    vectors: Vectors = None
+    metadata: Annotated[dict[str, Any] | None, Field(description="Kept under `_internal.metadata`.")] = None
+    content_hash: str | None = None
+    acl: NotYet = None
+
+
+class UpsertOptions(RequestModel):
+    write_token: NotYet = False
+    idempotency_key: NotYet = None
+
+
+class UpsertBody(RequestModel):
+    documents: Annotated[list[DocumentUpsert], Field(max_length=BATCH_MAX)]
+    collection_id: Annotated[
+        str | None, Field(description="Id or name; a hidden collection of the namespace when left out.")
+    ] = None
+    options: UpsertOptions = UpsertOptions()
+
+
+class UpsertAnswer(BaseModel):
+    inserted: int
+    document_ids: list[str]
+    write_token: str | None = None
+    dropped_payload_fields: dict[str, list[str]] | None = None
+    unsearchable_document_ids: list[str] | None = None
+    consistency: dict[str, Any] | None = None
+    warnings: list[str] = []
+
+
+class VectorsWanted(RequestModel):
+    return_vectors: Annotated[
+        bool, Field(description="Add each vector at the document's root, under its name.")
+    ] = False
+    return_vector_names: Annotated[
+        bool | list[str] | None, Field(description="Only these vectors; `true` or none named = all.")
+    ] = None
+    return_presigned_urls: Annotated[
+        bool, Field(description="Documents hold no blobs, so there is nothing to sign.")
+    ] = False
+
+    def vector_names(self) -> list[str] | None:
+        """The vectors asked for; an empty list = all, None = none."""
+        if isinstance(self.return_vector_names, list):
+            return self.return_vector_names
+        return [] if self.return_vectors or self.return_vector_names else None
+
+
+@dataclass(frozen=True, slots=True)
+class VectorsQuery:
+    """The same as query parameters."""
+
+    return_vectors: bool = False
+    return_vector_names: Annotated[str | None, Query(description="`true`, or names separated by commas.")] = (
+        None
+    )
+    return_presigned_urls: bool = False
+    expand: Annotated[str | None, Query(description="Not supported yet.")] = None
+
+    def names(self) -> list[str] | None:
+        """As `VectorsWanted.vector_names`.
+
+        Raises:
+            InvalidInput: expand.
+        """
+        if self.expand:
+            raise InvalidInput.at(
+                ["query", "expand"], "is not supported yet; leave it out", value=self.expand
+            )
+        names = (self.return_vector_names or "").strip()
+        if names.lower() in ("", "false"):
+            return [] if self.return_vectors else None
+        return [] if names.lower() == "true" else [name.strip() for name in names.split(",")]
+
+
+class DocumentListBody(PagingBody, VectorsWanted):
+    """The body of a list of documents. All of it may be left out."""
+
+    filters: Annotated[
+        dict[str, Any] | None, Field(description="A filter tree; exact in case unless it says else.")
+    ] = None
+    sort: Annotated[Sort | None, Field(description="By document_id when no order is given.")] = None
+    sorts: Annotated[
+        list[Sort] | None, Field(max_length=8, description="First is primary; wins over sort.")
+    ] = None
+    select: Annotated[
+        list[str] | None,
+        Field(max_length=100, description="Dotted paths of the fields to return; ids are always."),
+    ] = None
+    search: NotYet = None
+    group_by: NotYet = None
+    expand: NotYet = None
+    partition: NotYet = None
+
+    def order(self) -> list[Sort]:
+        return self.sorts or ([self.sort] if self.sort else [])
+
+    @classmethod
+    def of_query(
+        cls, filters: dict[str, Any] | None, sort: Sort | None, search: str | None, vectors: VectorsQuery
+    ) -> Self:
+        """The body that a GET describes.
+
+        Raises:
+            InvalidInput: search.
+        """
+        if search:
+            raise InvalidInput.at(
+                ["query", "search"], "is not supported yet; use a filter with the operator text"
+            )
+        return cls(filters=filters, sort=sort, return_vectors=False, return_vector_names=vectors.names())
+
+
+class DocumentBatchGet(VectorsWanted):
+    document_ids: DocumentIds
+
+
+class DocumentDeleteBody(RequestModel):
+    """Either ids or filters."""
+
+    document_ids: DocumentIds | None = None
+    filters: dict[str, Any] | None = None
+    reason: Annotated[str | None, Field(max_length=500, description="Written to the log.")] = None
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> DocumentDeleteBody:
+        if (self.document_ids is None) == (not self.filters):
+            raise ValueError("give either document_ids or filters (not empty)")
+        return self
+
+
+class DocumentDeletion(BaseModel):
+    document_id: str
+    success: bool
+    error: str | None = None
+
+
+class DocumentDeleteAnswer(BaseModel):
+    deleted_count: int
+    failed_count: int
+    results: list[DocumentDeletion]
+    message: str
+    task_id: None = None
+    status: Literal["COMPLETED"] = "COMPLETED"
+    limits: dict[str, int] | None = None
+
+
+class DocumentCount(BaseModel):
+    collection_id: str
+    count: int
+
+
+class Document(BaseModel):
+    """A stored document: ids, the user's fields at the root, system data under `_internal`."""
+
+    model_config = {"extra": "allow"}
+
+    document_id: str
+    collection_id: str
+    internal: Annotated[dict[str, Any], Field(alias="_internal")]
+
+
+class DocumentBatch(BaseModel):
+    documents: list[Document]
+    not_found: list[str]
+
+
+class DocumentList(BaseModel):
+    results: list[Document]
+    pagination: Pagination
+    total_documents: int | None
+    warnings: list[str] = []

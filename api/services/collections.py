@@ -1,0 +1,160 @@
+"""Collections: a record in Redis and a place in the document store."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Any
+
+import orjson
+
+from api.cursors import Cursors
+from api.directory import CollectionDirectory
+from api.paging import Page
+from api.pool import DocumentPool
+from api.schemas.collections import Collection, CollectionCreate, CollectionListBody, FeatureExtractor
+from api.services.listing import Lister, Listing
+from shared import ids, keys
+from shared.clock import utc_now_iso
+from shared.documents.store import CollectionRef
+from shared.errors import Conflict, InvalidInput, KennelError, OutcomeUnknown
+from shared.models.resource import Resource
+from shared.stores.resources import ResourceStore
+
+# Where documents of a batch go that names no collection. Hidden unless asked for.
+DIRECT_UPSERT = "_direct_upsert"
+
+# What clients must be shown where nothing is extracted.
+_NO_EXTRACTOR = FeatureExtractor(feature_extractor_name="passthrough_extractor", version="v1")
+
+
+class CollectionService:
+    def __init__(
+        self, store: ResourceStore, directory: CollectionDirectory, pool: DocumentPool, cursors: Cursors
+    ) -> None:
+        self._store = store
+        self._directory = directory
+        self._pool = pool
+        self._lister = Lister(store, cursors)
+
+    async def create(self, namespace_id: str, request: CollectionCreate) -> bytes:
+        """The new collection.
+
+        Raises:
+            Conflict: the name is taken.
+            InvalidInput: the name is one of ours, or input_schema is malformed.
+        """
+        if request.collection_name == DIRECT_UPSERT:
+            raise InvalidInput.at(
+                ["collection_name"], "is reserved; choose another name", value=DIRECT_UPSERT
+            )
+        _check_schema(request.input_schema)
+        return await self._create(namespace_id, request)
+
+    async def _create(
+        self, namespace_id: str, request: CollectionCreate, *, is_system: bool = False
+    ) -> bytes:
+        collection = _collection(ids.collection_id(), request, is_system=is_system)
+        ref = CollectionRef(namespace_id, collection.collection_id)
+        # First its place, then its record: a crash in between leaves an empty file, not a broken collection.
+        await self._pool.run(lambda documents: documents.create_collection(ref))
+        try:
+            await self._store.create(
+                namespace_id,
+                collection.collection_id,
+                collection.collection_name,
+                orjson.dumps(collection.model_dump()),
+                parent=keys.resource("namespace", namespace_id),
+            )
+        except KennelError as error:
+            if not isinstance(error, OutcomeUnknown):
+                await self._pool.run(lambda documents: documents.drop_collection(ref))
+            raise
+        return orjson.dumps({**collection.model_dump(), "document_count": 0, "warnings": request.warnings()})
+
+    async def direct_upsert_id(self, namespace_id: str) -> str:
+        """Id of the namespace's hidden collection, made on first use."""
+        found = await self._store.find(namespace_id, DIRECT_UPSERT)
+        if found is None:
+            with suppress(Conflict):  # another request was faster
+                await self._create(
+                    namespace_id, CollectionCreate(collection_name=DIRECT_UPSERT), is_system=True
+                )
+            found = await self._store.get(namespace_id, DIRECT_UPSERT)
+        return found.resource_id
+
+    async def get(self, namespace_id: str, id_or_name: str) -> dict[str, Any]:
+        """The collection with its number of documents."""
+        found = await self._store.get(namespace_id, id_or_name)
+        ref = CollectionRef(namespace_id, found.resource_id)
+        count = await self._pool.run(lambda documents: documents.count(ref))
+        return {**found.answer(), "document_count": count}
+
+    async def page(self, namespace_id: str, request: CollectionListBody, page: Page) -> Listing:
+        visible = None if request.include_system else _is_user_made
+        return await self._lister.page(namespace_id, request, page, visible=visible)
+
+    async def ids(self, namespace_id: str) -> list[str]:
+        """Every collection of the namespace, newest first."""
+        return await self._store.ids(namespace_id)
+
+    async def count_documents(self, namespace_id: str) -> int:
+        """Documents of all collections of the namespace."""
+        refs = [CollectionRef(namespace_id, each) for each in await self.ids(namespace_id)]
+        return await self._pool.run(lambda documents: sum(documents.count(ref) for ref in refs))
+
+    async def delete(self, namespace_id: str, id_or_name: str) -> Resource:
+        """Delete the record, then the documents.
+
+        Returns:
+            What was deleted.
+        """
+        found = await self._store.get(namespace_id, id_or_name)
+        name = found.answer()["collection_name"]
+        await self._store.delete(namespace_id, found.resource_id, name)
+        self._directory.forget(namespace_id, found.resource_id, name)
+        ref = CollectionRef(namespace_id, found.resource_id)
+        await self._pool.run(lambda documents: documents.drop_collection(ref))
+        return found
+
+    async def delete_all(self, namespace_id: str) -> None:
+        """Every record of a namespace that is hidden already; the documents go with the namespace."""
+        ids = await self._store.ids(namespace_id)
+        for body in await self._store.bodies(ids):
+            answer = orjson.loads(body)
+            await self._store.delete(namespace_id, answer["collection_id"], answer["collection_name"])
+
+
+def _collection(collection_id: str, request: CollectionCreate, *, is_system: bool) -> Collection:
+    now = utc_now_iso()
+    extractor = request.feature_extractor or _NO_EXTRACTOR
+    return Collection(
+        collection_id=collection_id,
+        collection_name=request.collection_name,
+        description=request.description,
+        source=request.source.model_dump(exclude_none=True),
+        feature_extractor={
+            **extractor.model_dump(exclude_none=True),
+            "feature_extractor_id": f"{extractor.feature_extractor_name}_{extractor.version}",
+        },
+        input_schema=request.input_schema,
+        metadata=request.metadata,
+        enabled=request.enabled,
+        created_at=now,
+        updated_at=now,
+        is_system=is_system,
+    )
+
+
+def _check_schema(schema: dict[str, Any] | None) -> None:
+    """Clients cannot read an input_schema without `properties` (contract 7)."""
+    if schema is None:
+        return
+    properties = schema.get("properties")
+    if not isinstance(properties, dict) or not all(
+        isinstance(field, dict) and isinstance(field.get("type"), str) for field in properties.values()
+    ):
+        raise InvalidInput.at(["input_schema"], 'must be {"properties": {name: {"type": …}, …}}')
+
+
+def _is_user_made(answer: dict[str, Any]) -> bool:
+    return not answer["is_system"]

@@ -1,0 +1,87 @@
+"""Whether the installation can do its work, asked of Redis at most once a second."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from api.cache import TtlCache
+from shared.broker import QUEUES
+from shared.errors import KennelError
+from shared.redis_link import RedisLink
+from shared.settings import Settings
+from shared.stores.reads import reading
+
+_TTL_S = 1.0
+_HEARTBEATS_MISSED = 3
+VERSION = version("kennel")
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    workers_online: int
+    queue_depth: int
+
+
+class HealthService:
+    def __init__(self, redis: RedisLink, settings: Settings) -> None:
+        self._redis = redis
+        self._settings = settings
+        self._load: TtlCache[str, Load] = TtlCache(max_entries=1, ttl_s=_TTL_S)
+        self._asking = asyncio.Lock()
+
+    @property
+    def workers_online_cached(self) -> int | None:
+        """Workers online within the last second; None when that was not asked."""
+        load = self._load.get("load")
+        return None if load is None else load.workers_online
+
+    async def load(self) -> Load:
+        """Workers and queue, at most a second old.
+
+        Raises:
+            Unavailable: Redis is away.
+        """
+        async with self._asking:
+            load = self._load.get("load")
+            if load is None:
+                silence_ms = self._settings.heartbeat_ms * _HEARTBEATS_MISSED
+                with reading():
+                    online, depth = await self._redis.fcall("online", silence_ms, *QUEUES)
+                load = Load(online, depth)
+                self._load.put("load", load)
+            return load
+
+    async def report(self) -> tuple[int, dict[str, Any]]:
+        """(HTTP status, body) of GET /v1/health: 503 only when Redis is away."""
+        try:
+            load = await self.load()
+        except KennelError as error:
+            return 503, self._body("down", redis="down", load=Load(0, 0), error=error.message)
+        documents = "ok" if _writable(self._settings.data_dir) else "not writable"
+        healthy = load.workers_online > 0 and documents == "ok"
+        return 200, self._body("ok" if healthy else "degraded", redis="ok", load=load, documents=documents)
+
+    def _body(
+        self, status: str, *, redis: str, load: Load, documents: str = "unknown", error: str | None = None
+    ) -> dict[str, Any]:
+        return {
+            "status": status,
+            "redis": redis,
+            "documents": documents,
+            "workers_online": load.workers_online,
+            "queue_depth": load.queue_depth,
+            "version": VERSION,
+            "error": error,
+        }
+
+
+def _writable(directory: Path) -> bool:
+    """Whether the directory, or the place where it will be made, can be written to."""
+    path = directory.absolute()
+    existing = next(each for each in (path, *path.parents) if each.exists())
+    return existing.is_dir() and os.access(existing, os.W_OK)
