@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+from shared.documents.cursor import cursor_of
 from shared.documents.sqlite.store import SqliteDocumentStore
-from shared.documents.store import DocumentStore
+from shared.documents.store import CollectionRef, DocumentStore, DocumentWrite, TextHits
 from shared.settings import Settings
+
+__all__ = [
+    "CollectionRef",
+    "DocumentStore",
+    "DocumentWrite",
+    "TextHits",
+    "cursor_of",
+    "open_document_store",
+]
 
 
 def open_document_store(settings: Settings) -> DocumentStore:

@@ -1,0 +1,26 @@
+"""Filters and orders: one meaning (evaluate.py, sort.py), and compilers to engines that agree with it."""
+
+from shared.filters.ast import And, Condition, Filter, Not, Or
+from shared.filters.dynamic import substitute_dynamic
+from shared.filters.evaluate import compile_predicate, compile_record_predicate
+from shared.filters.parse import check_unrendered, parse_filter
+from shared.filters.paths import MISSING, resolve, validate_path
+from shared.filters.sort import SortKey, sort_documents
+
+__all__ = [
+    "MISSING",
+    "And",
+    "Condition",
+    "Filter",
+    "Not",
+    "Or",
+    "SortKey",
+    "check_unrendered",
+    "compile_predicate",
+    "compile_record_predicate",
+    "parse_filter",
+    "resolve",
+    "sort_documents",
+    "substitute_dynamic",
+    "validate_path",
+]

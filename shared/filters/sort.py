@@ -1,8 +1,8 @@
 """Orders of documents, in plain Python. sql_sort.py must agree on every input.
 
 Values rank boolean < number < text < list < object; within a rank: false < true, numbers by value, texts by
-code point, lists and objects all alike. Null and missing values stand at the end named by `nulls_last`,
-whatever the direction. Ties go by document_id, ascending.
+code point, lists and objects by their JSON text. Null and missing values stand at the end named by
+`nulls_last`, whatever the direction. Ties go by document_id, ascending.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
+
+import orjson
 
 from shared.filters.paths import MISSING, resolve
 from shared.filters.values import is_number, number
@@ -40,7 +42,7 @@ def sort_documents(documents: Sequence[Document], keys: Sequence[SortKey]) -> li
 
 
 def position(document: Document, keys: Sequence[SortKey]) -> list[tuple[int, Any]]:
-    """Where the document stands: (rank, value) per key; the value is None where the rank says it all."""
+    """Where the document stands: (rank, value) per key, the value None for null."""
     return [_rank_and_value(document, key) for key in keys]
 
 
@@ -59,4 +61,4 @@ def _rank_and_value(document: Document, key: SortKey) -> tuple[int, Any]:
         return RANKS["number"], number(value)
     if isinstance(value, str):
         return RANKS["text"], value
-    return RANKS["list" if isinstance(value, list) else "object"], None
+    return RANKS["list" if isinstance(value, list) else "object"], orjson.dumps(value).decode()

@@ -45,6 +45,18 @@ class _Place:
     type: str
     value: str
 
+    @property
+    def text(self) -> str:
+        """The value if it is text, else '': what a Python function may be given.
+
+        A type check beside the call would not do: SQLite may evaluate the terms of an AND in any order.
+        """
+        return f"CASE {self.type} WHEN 'text' THEN {self.value} ELSE '' END"
+
+    def compared(self, exact: bool) -> str:
+        """The value in the form in which texts are compared."""
+        return self.value if exact else f"kennel_fold({self.text})"
+
 
 def compile_where(filter_: Filter, parameters: Parameters) -> str:
     """The condition in SQL; its values are added to `parameters`."""
@@ -69,7 +81,7 @@ def json_path(parts: Sequence[str]) -> str:
 
 
 def crosses_list(parts: Sequence[str], parameters: Parameters) -> str:
-    """SQL: some proper prefix of the path is a list."""
+    """SQL: some proper prefix of the path (of several parts) is a list."""
     prefixes = [parameters.bind(json_path(parts[:length])) for length in range(1, len(parts))]
     return _joined("OR", [f"json_type(payload, {prefix}) = 'array'" for prefix in prefixes], empty="0")
 
@@ -106,27 +118,33 @@ def _present(condition: Condition, parameters: Parameters) -> str:
     plain = f"payload ->> {parameters.bind(json_path(parts))} IS NOT NULL"
     if len(parts) == 1:
         return plain
-    crosses = crosses_list(parts, parameters)
-    crossing = _by_python(replace(condition, operator="exists", value=True), parameters)
-    clear = f"list_bits & {path_mask(parts[:-1])} = 0"
-    return f"({clear} AND {plain} OR NOT {clear} AND CASE WHEN {crosses} THEN {crossing} ELSE {plain} END)"
+    exists = replace(condition, operator="exists", value=True)
+    return (
+        f"(CASE WHEN list_bits & {path_mask(parts[:-1])} AND {crosses_list(parts, parameters)}"
+        f" THEN {_by_python(exists, parameters)} ELSE {plain} END)"
+    )
 
 
 def _on_value(condition: Condition, parameters: Parameters) -> str:
     """SQL: the value at the path, or one of its elements when it is a list, passes."""
     parts = payload_parts(condition.path)
     path = parameters.bind(json_path(parts))
+    mask = path_mask(parts)
     plain = _on_scalar(condition, _Place(f"json_type(payload, {path})", f"payload ->> {path}"), parameters)
     of_element = replace(condition, operator="eq") if condition.operator == "contains" else condition
     element = _on_scalar(of_element, _Place("item.type", "item.value"), parameters)
-    clear = f"list_bits & {path_mask(parts)} = 0"
+    # A chain of WHENs, because there SQLite skips the rest of an AND once it is false; in a THEN it does not.
+    crossing = ""
+    if len(parts) > 1:
+        crossing = (
+            f" WHEN list_bits & {mask} AND {crosses_list(parts, parameters)}"
+            f" THEN {_by_python(condition, parameters)}"
+        )
     return (
-        f"({clear} AND {plain} OR NOT {clear} AND CASE"
-        f" WHEN {crosses_list(parts, parameters)}"
-        f" THEN {_by_python(condition, parameters)}"
-        f" WHEN json_type(payload, {path}) = 'array'"
+        f"(CASE{crossing}"
+        f" WHEN list_bits & {mask} AND json_type(payload, {path}) = 'array'"
         f" THEN EXISTS (SELECT 1 FROM json_each(payload, {path}) AS item WHERE {element})"
-        f" ELSE {plain} END)"
+        f" WHEN {plain} THEN 1 END)"
     )
 
 
@@ -148,7 +166,7 @@ def _on_scalar(condition: Condition, place: _Place, parameters: Parameters) -> s
         return "0"
     if name in _BY_FUNCTION:
         test = parameters.bind_json([name, wanted, condition.case_sensitive])
-        return f"({place.type} = 'text' AND kennel_text_test({place.value}, {test}))"
+        return f"(kennel_text_test({place.text}, {test}) AND {place.type} = 'text')"
     return _holds_part(condition, place, parameters)
 
 
@@ -163,24 +181,20 @@ def _compares(sign: str, wanted: Any, place: _Place, exact: bool, parameters: Pa
         limit = parameters.bind(number(wanted))
         return f"({place.value} {sign} {limit} AND {place.type} IN ('integer', 'real'))"
     text = parameters.bind(comparable(wanted, case_sensitive=exact))
-    if exact:
-        return f"({place.value} {sign} {text} AND {place.type} = 'text')"
-    return f"({place.type} = 'text' AND kennel_fold({place.value}) {sign} {text})"
+    return f"({place.compared(exact)} {sign} {text} AND {place.type} = 'text')"
 
 
 def _member_of(wanted: list[Any], place: _Place, exact: bool, parameters: Parameters) -> str:
     texts = [comparable(value, case_sensitive=exact) for value in wanted if isinstance(value, str)]
     numbers = [number(value) for value in wanted if is_number(value)]
-    tests = [
-        _equals(value, place, exact, parameters) for value in (True, False) if any(value is w for w in wanted)
-    ]
+    booleans = {value for value in wanted if isinstance(value, bool)}
+    tests = [_equals(value, place, exact, parameters) for value in sorted(booleans)]
     if numbers:
         rows = f"(SELECT value FROM json_each({parameters.bind_json(numbers)}))"
         tests.append(f"({place.value} IN {rows} AND {place.type} IN ('integer', 'real'))")
     if texts:
         rows = f"(SELECT value FROM json_each({parameters.bind_json(texts)}))"
-        value = place.value if exact else f"kennel_fold({place.value})"
-        tests.append(f"({place.type} = 'text' AND {value} IN {rows})")
+        tests.append(f"({place.compared(exact)} IN {rows} AND {place.type} = 'text')")
     return _joined("OR", tests, empty="0")
 
 
@@ -190,12 +204,11 @@ def _holds_part(condition: Condition, place: _Place, parameters: Parameters) -> 
     part = comparable(condition.value, case_sensitive=exact).encode()
     if not part:
         return f"{place.type} = 'text'"
-    value = f"CAST({place.value if exact else f'kennel_fold({place.value})'} AS BLOB)"
-    wanted = parameters.bind(part)
+    value, wanted = f"CAST({place.compared(exact)} AS BLOB)", parameters.bind(part)
     if condition.operator == "starts_with":
         test = f"substr({value}, 1, {len(part)}) = {wanted}"
     elif condition.operator == "ends_with":
         test = f"substr({value}, -{len(part)}) = {wanted}"
     else:
         test = f"instr({value}, {wanted}) > 0"
-    return f"({place.type} = 'text' AND {test})"
+    return f"({test} AND {place.type} = 'text')"

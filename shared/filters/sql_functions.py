@@ -21,15 +21,9 @@ def register_functions(connection: apsw.Connection) -> None:
         connection.create_scalar_function(name, function, arity, deterministic=True)
 
 
-# SQLite may evaluate the terms of an AND in any order, so the functions of a value bear every type.
-def _fold(value: Any) -> str | None:
-    """The text as it is compared when case is ignored; null for anything else."""
-    return fold(value) if isinstance(value, str) else None
-
-
-def _text_test(value: Any, test: str) -> bool:
+def _text_test(text: str, test: str) -> bool:
     """A text passes the JSON of [operator, wanted, case_sensitive]."""
-    return isinstance(value, str) and _cached_text_test(test)(value)
+    return _cached_text_test(test)(text)
 
 
 def _matches(payload: str, test: str) -> bool:
@@ -55,7 +49,7 @@ def _cached_predicate(test: str) -> Callable[[Mapping[str, Any]], bool]:
 
 
 _FUNCTIONS: tuple[tuple[str, int, Callable[..., Any]], ...] = (
-    ("kennel_fold", 1, _fold),
+    ("kennel_fold", 1, fold),
     ("kennel_text_test", 2, _text_test),
     ("kennel_matches", 2, _matches),
     ("kennel_resolve", 2, _resolve),

@@ -50,7 +50,7 @@ def compile_after(
 
 
 def _rank_and_value(key: SortKey, parameters: Parameters) -> tuple[str, str]:
-    """Two SQL expressions that order one key; the value is null where the rank says it all."""
+    """Two SQL expressions that order one key: `->>` gives booleans as 0 and 1, lists as JSON text."""
     parts = payload_parts(key.path)
     path = parameters.bind(json_path(parts))
     type_sql, value_sql = f"json_type(payload, {path})", f"payload ->> {path}"
@@ -59,5 +59,4 @@ def _rank_and_value(key: SortKey, parameters: Parameters) -> tuple[str, str]:
         found = f"kennel_resolve(json(payload), {parameters.bind(key.path)})"
         type_sql = f"CASE WHEN {crossing} THEN json_type({found}) ELSE {type_sql} END"
         value_sql = f"CASE WHEN {crossing} THEN {found} ->> '$' ELSE {value_sql} END"
-    rank = f"CASE {type_sql} {_RANK_OF_TYPE} ELSE {key.null_rank} END"
-    return rank, f"CASE WHEN {type_sql} IN ('array', 'object') THEN NULL ELSE {value_sql} END"
+    return f"CASE {type_sql} {_RANK_OF_TYPE} ELSE {key.null_rank} END", value_sql

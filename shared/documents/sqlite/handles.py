@@ -82,6 +82,8 @@ class Handles:
         connection = apsw.Connection(path, flags=apsw.SQLITE_OPEN_READWRITE)
         try:
             connection.set_busy_timeout(BUSY_TIMEOUT_MS)
+            # Otherwise SQLite plans a prepared statement anew whenever other values are bound to it.
+            connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
             check_version(connection, path)
             connection.execute(_PRAGMAS).fetchall()
             register_functions(connection)

@@ -105,8 +105,8 @@ class SqliteDocumentStore:
 
     def count(self, ref: CollectionRef, where: Filter | None = None) -> int:
         parameters = Parameters()
-        condition = compile_where(where or And(()), parameters)
-        rows = self._rows(ref, f"SELECT count(*) FROM documents WHERE {condition}", parameters.values)
+        filtered = "" if where is None else f" WHERE {compile_where(where, parameters)}"  # WHERE 1 would scan
+        rows = self._rows(ref, f"SELECT count(*) FROM documents{filtered}", parameters.values)
         return int(rows[0][0])
 
     def select(
@@ -123,15 +123,16 @@ class SqliteDocumentStore:
         condition = compile_where(where or And(()), parameters)
         if after is not None:
             condition += f" AND {compile_after(sort, *read_cursor(after, sort), parameters)}"
-        # The inner query orders bare keys; JSON is made for the page alone.
-        page = (
-            f"SELECT document_key FROM documents WHERE {condition} ORDER BY {compile_order(sort, parameters)}"
+        tail = (
+            f"FROM documents WHERE {condition} ORDER BY {compile_order(sort, parameters)}"
             f" LIMIT {parameters.bind(limit)} OFFSET {parameters.bind(offset)}"
         )
-        sql = f"SELECT document_id, {_JSON} FROM ({page}) CROSS JOIN documents USING (document_key)"
-        return [
-            Document(row[0], ref.collection_id, row[1]) for row in self._rows(ref, sql, parameters.values)
-        ]
+        sql = f"SELECT document_id, {_JSON} {tail}"
+        if sort:  # a sort makes the JSON of every row it reads: order bare keys, then read the page
+            keys = f"SELECT document_key {tail}"
+            sql = f"SELECT document_id, {_JSON} FROM ({keys}) CROSS JOIN documents USING (document_key)"
+        rows = self._rows(ref, sql, parameters.values)
+        return [Document(document_id, ref.collection_id, raw) for document_id, raw in rows]
 
     def search_text(
         self,
@@ -146,7 +147,7 @@ class SqliteDocumentStore:
         if match is None:
             self._rows(ref, "SELECT 1", [])  # an unknown collection is an error all the same
             return TextHits([], 0)
-        rows = text.search(lambda sql, values: self._rows(ref, sql, values), match, where, keep, limit)
+        rows = self._rows(ref, *text.search_statement(match, where, keep, limit))
         documents = [
             Document(document_id, ref.collection_id, raw, score=score)
             for document_id, raw, score in rows

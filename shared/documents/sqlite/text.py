@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias
+from collections.abc import Sequence
+from typing import Any
 
 from shared.documents.store import MAX_QUERY_TERMS
 from shared.filters.ast import And, Filter
 from shared.filters.sql import Parameters, compile_where
 from shared.filters.words import stems, words
-
-Rows: TypeAlias = list[tuple[Any, ...]]
-Run: TypeAlias = Callable[[str, Sequence[Any]], Rows]
 
 
 def match_expression(query: str) -> str | None:
@@ -21,42 +18,21 @@ def match_expression(query: str) -> str | None:
     return " OR ".join(f'"{word}"' for word in chosen) or None
 
 
-def search(run: Run, match: str, where: Filter | None, keep: Filter | None, limit: int) -> Rows:
-    """(document_id, JSON, score) of the best `limit` hits, best first, ties by document_id.
+def search_statement(
+    match: str, where: Filter | None, keep: Filter | None, limit: int
+) -> tuple[str, Sequence[Any]]:
+    """SQL and its values for (document_id, JSON, score) of the best `limit` hits.
 
-    The JSON is None for hits that do not pass `keep`.
+    Best first, ties by document_id. The JSON is null for hits that do not pass `keep`.
     """
-    if where is not None:
-        return run(*_exact(match, where, keep, limit))
-    rows = run(*_by_rank(match, keep, limit + 1))
-    if len(rows) > limit and rows[limit - 1][2] == rows[limit][2]:
-        # Equal scores at the cut: only a sort of all hits by id tells which of them belong to the best.
-        return run(*_exact(match, And(()), keep, limit))
-    return rows[:limit]
-
-
-def _by_rank(match: str, keep: Filter | None, limit: int) -> tuple[str, Sequence[Any]]:
-    """Reads the documents of the hits alone; which ones of equal score come last is left open."""
-    parameters = Parameters()
-    hits = (
-        "SELECT rowid AS document_key, rank AS hit_rank FROM document_text"
-        f" WHERE document_text MATCH {parameters.bind(match)} ORDER BY rank LIMIT {parameters.bind(limit)}"
-    )
-    return _with_documents(hits, keep, parameters)
-
-
-def _exact(match: str, where: Filter, keep: Filter | None, limit: int) -> tuple[str, Sequence[Any]]:
     parameters = Parameters()
     hits = (
         "SELECT document_key, rank AS hit_rank"
         " FROM document_text CROSS JOIN documents ON document_key = document_text.rowid"
-        f" WHERE document_text MATCH {parameters.bind(match)} AND {compile_where(where, parameters)}"
+        f" WHERE document_text MATCH {parameters.bind(match)}"
+        f" AND {compile_where(where or And(()), parameters)}"
         f" ORDER BY rank, document_id LIMIT {parameters.bind(limit)}"
     )
-    return _with_documents(hits, keep, parameters)
-
-
-def _with_documents(hits: str, keep: Filter | None, parameters: Parameters) -> tuple[str, Sequence[Any]]:
     kept = compile_where(keep or And(()), parameters)
     sql = (
         f"SELECT document_id, CASE WHEN {kept} THEN CAST(json(payload) AS BLOB) END, -hit_rank"

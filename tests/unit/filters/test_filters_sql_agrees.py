@@ -21,7 +21,7 @@ from shared.filters.sql_functions import register_functions
 from shared.filters.sql_sort import compile_after, compile_order
 from shared.models.document import Document
 
-EXAMPLES = settings(max_examples=500, deadline=None, derandomize=False)
+EXAMPLES = settings(max_examples=300, deadline=None, derandomize=False)
 collections = st.lists(payloads, min_size=1, max_size=6)
 
 
