@@ -9,17 +9,17 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from urllib.parse import parse_qs, quote, unquote_to_bytes
 
-import orjson
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.auth import require
 from api.context import ApiContext
+from api.deps import Access
 from api.errors import MethodNotAllowed, error_response
-from api.services.executions import Caller, read, read_when, wait_reason
+from api.services.executions import read, read_when, wait_reason
 from api.services.submit import submit
 from shared.errors import BadRequest, InvalidInput, TooLarge
 from shared.stores.executions import StoredExecution
@@ -33,7 +33,13 @@ _WAIT = re.compile(r"(?:^|[,;\s])wait\s*=\s*\"?(\d+(?:\.\d+)?)\"?", re.IGNORECAS
 _RESPOND_ASYNC = re.compile(r"(?:^|[,;\s])respond-async(?:$|[,;\s])", re.IGNORECASE)
 _EXECUTION_ID = re.compile(r"exec_[A-Za-z0-9_-]{1,64}")
 # Query parameters of the contract that these operations do not do yet.
-_UNSUPPORTED_FLAGS = ("return_presigned_urls", "return_vectors", "explain", "include_legacy_results", "stream")
+_UNSUPPORTED_FLAGS = (
+    "return_presigned_urls",
+    "return_vectors",
+    "explain",
+    "include_legacy_results",
+    "stream",
+)
 _PAGING_QUERY = ("method", "page_size", "page_number", "limit", "cursor", "scroll_id")
 
 
@@ -55,6 +61,10 @@ class Answer:
     status: int
     body: bytes = b""
     headers: list[tuple[bytes, bytes]] = field(default_factory=list)
+
+
+# (context, call, names from the path) -> answer
+Operation = Callable[..., Awaitable[Answer]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,17 +95,20 @@ class FrontDoor:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            parts = scope["raw_path"].split(b"/")
-            if len(parts) == 6 and parts[4] == b"executions" and parts[1:3] == [b"v1", b"retrievers"]:
-                if parts[5] != b"list":
-                    await self._serve(_get, "GET", (parts[3], parts[5]), scope, receive, send)
+            match scope["raw_path"].split(b"/"):
+                case [b"", b"v1", b"retrievers", retriever, b"executions", execution_id] if (
+                    execution_id != b"list"
+                ):
+                    await self._serve(scope, receive, send, "GET", _get, retriever, execution_id)
                     return
-            elif len(parts) == 5 and parts[4] == b"execute" and parts[1:3] == [b"v1", b"retrievers"]:
-                await self._serve(_execute, "POST", (parts[3],), scope, receive, send)
-                return
+                case [b"", b"v1", b"retrievers", retriever, b"execute"]:
+                    await self._serve(scope, receive, send, "POST", _execute, retriever)
+                    return
         await self._app(scope, receive, send)
 
-    async def _serve(self, operation, method, raw_names, scope, receive, send) -> None:  # type: ignore[no-untyped-def]
+    async def _serve(
+        self, scope: Scope, receive: Receive, send: Send, method: str, operation: Operation, *raw_names: bytes
+    ) -> None:
         try:
             if scope["method"] != method:
                 raise MethodNotAllowed(f"this path takes {method}", details={"allow": method})
@@ -105,7 +118,7 @@ class FrontDoor:
             if method == "POST":
                 call.body = await _body(receive, context.settings.body_max_bytes)
             names = [unquote_to_bytes(name).decode("utf-8", "replace") for name in raw_names]
-            answer: Answer = await operation(context, call, *names)
+            answer = await operation(context, call, *names)
         except Exception as error:
             status, headers, body = error_response(error)
             if status == 500:
@@ -130,28 +143,29 @@ async def _body(receive: Receive, max_bytes: int) -> bytes:
         size += len(chunk)
         if size > max_bytes:
             raise TooLarge(
-                f"the request body is over {max_bytes:,} bytes; send less", details={"body_max_bytes": max_bytes}
+                f"the request body is over {max_bytes:,} bytes; send less",
+                details={"body_max_bytes": max_bytes},
             )
         if not message.get("more_body", False):
             return chunk if not chunks else b"".join([*chunks, chunk])
         chunks.append(chunk)
 
 
-async def _caller(context: ApiContext, call: Call) -> Caller:
+async def _access(context: ApiContext, call: Call) -> Access:
     authorization = call.headers.get(b"authorization")
     principal = context.authenticator.cached(authorization) if authorization else None
     if principal is None:
         principal = await context.authenticator.authenticate(authorization)
-    name = call.header(b"x-namespace") or (call.query.get("namespace") or [None])[0]
+    name = call.header(b"x-namespace") or next(iter(call.query.get("namespace", ())), None)
     namespace_id = context.namespaces.cached(principal, name) if name else None
     if namespace_id is None:
         namespace_id = await context.namespaces.resolve(principal, name)
-    return Caller(principal, namespace_id)
+    return Access(principal, namespace_id)
 
 
 async def _execute(context: ApiContext, call: Call, retriever: str) -> Answer:
-    caller = await _caller(context, call)
-    require(caller.principal, "read")
+    access = await _access(context, call)
+    require(access.principal, "read")
     _refuse_flags(call)
     preference = Preference.of(call.header(b"prefer"))
     if preference.wait_s is not None:
@@ -159,10 +173,10 @@ async def _execute(context: ApiContext, call: Call, retriever: str) -> Answer:
     elif preference.respond_async:
         wait_s = 0.0
     else:
-        wait_s = caller.principal.default_wait_s or context.settings.execute_wait_s
+        wait_s = access.principal.default_wait_s or context.settings.execute_wait_s
     stored = await submit(
         context,
-        caller,
+        access,
         retriever,
         call.body,
         idempotency_key=_idempotency_key(call),
@@ -183,11 +197,13 @@ async def _submitted(context: ApiContext, stored: StoredExecution, preference: P
 
 
 async def _get(context: ApiContext, call: Call, retriever: str, execution_id: str) -> Answer:
-    caller = await _caller(context, call)
-    require(caller.principal, "read")
+    access = await _access(context, call)
+    require(access.principal, "read")
     _refuse_flags(call)
     if call.query and any(name in call.query for name in _PAGING_QUERY):
-        raise InvalidInput("paging a finished execution by GET is not supported yet; send its cursor to execute")
+        raise InvalidInput(
+            "paging a finished execution by GET is not supported yet; send its cursor to execute"
+        )
     if not _EXECUTION_ID.fullmatch(execution_id):
         execution_id = "exec_-"  # no execution has such an id: the same 404 as for any unknown one
     known = call.header(b"if-none-match")
@@ -197,9 +213,9 @@ async def _get(context: ApiContext, call: Call, retriever: str, execution_id: st
         def satisfied(stored: StoredExecution) -> bool:
             return stored.is_terminal or (known is not None and not _matches(known, _etag(context, stored)))
 
-        stored = await read_when(context, caller, retriever, execution_id, preference.wait_s, satisfied)
+        stored = await read_when(context, access, retriever, execution_id, preference.wait_s, satisfied)
     else:
-        stored = await read(context, caller, retriever, execution_id)
+        stored = await read(context, access, retriever, execution_id)
     if known is not None and _matches(known, _etag(context, stored)):
         return Answer(304, headers=[*_state_headers(context, stored), *preference.applied()])
     answer = await _described(context, stored)

@@ -1,1 +1,1 @@
-"""What api/ and workers/ both need: models, settings, errors, Redis keys and scripts, stores, filters, templates."""
+"""What api/ and workers/ both need: models, settings, errors, keys, scripts, stores, filters, templates."""

@@ -11,8 +11,8 @@ import json
 from functools import cache
 from typing import Any
 
-import kombu
 from celery import Celery
+from kombu.entity import Queue
 
 from shared.settings import Settings
 
@@ -40,7 +40,7 @@ def make_celery(settings: Settings) -> Celery:
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
         task_default_queue=QUEUE_NORMAL,
-        task_queues=[kombu.Queue(name, routing_key=name) for name in QUEUES],
+        task_queues=[Queue(name, routing_key=name) for name in QUEUES],
         task_acks_late=False,
         task_reject_on_worker_lost=False,
         task_ignore_result=True,

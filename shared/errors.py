@@ -27,7 +27,9 @@ class KennelError(Exception):
     code = "internal"
     retryable = False
 
-    def __init__(self, message: str, *, code: str | None = None, details: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self, message: str, *, code: str | None = None, details: dict[str, Any] | None = None
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.details = details or {}
@@ -58,7 +60,9 @@ class InvalidInput(KennelError):
         self.errors = list(errors)
 
     @classmethod
-    def at(cls, loc: Sequence[str | int], msg: str, *, type_: str = "value_error", **extra: Any) -> InvalidInput:
+    def at(
+        cls, loc: Sequence[str | int], msg: str, *, type_: str = "value_error", **extra: Any
+    ) -> InvalidInput:
         """An error at one place; the message repeats the place in words."""
         error: FieldError = {"loc": list(loc), "msg": msg, "type": type_}
         if "value" in extra:

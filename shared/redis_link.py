@@ -106,7 +106,7 @@ class RedisLink:
         while batch:
             try:
                 await self._round_trip(connection, batch)
-            except (ConnectionError, TimeoutError, OSError, asyncio.TimeoutError) as error:
+            except (ConnectionError, TimeoutError, OSError) as error:  # OSError: a timeout, too
                 await connection.disconnect(nowait=True)
                 self._expire(batch, error)
                 if isinstance(error, AuthenticationError):
@@ -147,7 +147,9 @@ class RedisLink:
             if waiting.reply.done():
                 continue
             if waiting.sent:
-                failure: Exception = OutcomeUnknown(f"Redis did not answer in time ({reason}); the outcome is unknown")
+                failure: Exception = OutcomeUnknown(
+                    f"Redis did not answer in time ({reason}); the outcome is unknown"
+                )
             else:
                 failure = Unavailable(f"Redis is not reachable ({reason}); try again shortly")
             failure.__cause__ = error

@@ -17,9 +17,11 @@ class Settings(BaseSettings):
     # Where things are
     redis_url: str = Field(
         "redis://127.0.0.1:6379/0",
-        description="Records and queue (one database, so that submit is atomic). `kennel up` starts an embedded server when unset.",
+        description="Records and queue, in one database. `kennel up` starts an embedded server when unset.",
     )
-    data_dir: Path = Field(Path(".kennel"), description="Documents, the embedded server's files, the generated key.")
+    data_dir: Path = Field(
+        Path(".kennel"), description="Documents, the embedded server's files, the generated key."
+    )
     host: str = Field("127.0.0.1", description="Address the API listens on.")
     port: int = Field(8000, ge=0, le=65535, description="Port of the API.")
     flower_port: int = Field(5555, ge=0, le=65535, description="Port of Flower; always on loopback.")
@@ -31,39 +33,77 @@ class Settings(BaseSettings):
     demo: bool = Field(True, description="Load the demo namespace on first start.")
     api_key: SecretStr | None = Field(None, description="The bootstrap key; generated when unset.")
     task_events: bool = Field(
-        True, description="One Celery message per execution, visible in Flower; off chains executions for throughput."
+        True,
+        description="One Celery message per execution, each visible in Flower; off: chains, for throughput.",
     )
-    log_format: Literal["human", "json"] = Field("human", description="One line per event, for people or machines.")
-    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe line to log.")
+    log_format: Literal["human", "json"] = Field(
+        "human", description="One line per event, for people or machines."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="Least severe line to log."
+    )
 
     # The execution record
-    lease_ms: int = Field(10_000, ge=500, le=600_000, description="A worker that is silent for this long loses its executions (ms).")
-    heartbeat_ms: int = Field(2_500, ge=100, le=60_000, description="How often a worker renews its leases (ms).")
-    sweep_ms: int = Field(1_000, ge=100, le=60_000, description="How often a worker looks for lost executions (ms).")
-    max_attempts: int = Field(3, ge=1, le=100, description="Attempts before an execution whose workers died is failed.")
-    progress_interval_ms: int = Field(
-        20, ge=0, le=1000, description="Progress of stages shorter than this is merged into the next write (ms); 0 writes each."
+    lease_ms: int = Field(
+        10_000,
+        ge=500,
+        le=600_000,
+        description="A worker that is silent for this long loses its executions (ms).",
     )
-    result_ttl_s: int = Field(86_400, ge=60, le=31_536_000, description="How long results and details are kept (s).")
-    summary_ttl_s: int = Field(2_592_000, ge=60, le=31_536_000, description="How long summaries and tombstones are kept (s).")
+    heartbeat_ms: int = Field(
+        2_500, ge=100, le=60_000, description="How often a worker renews its leases (ms)."
+    )
+    sweep_ms: int = Field(
+        1_000, ge=100, le=60_000, description="How often a worker looks for lost executions (ms)."
+    )
+    max_attempts: int = Field(
+        3, ge=1, le=100, description="Attempts before an execution whose workers died is failed."
+    )
+    progress_interval_ms: int = Field(
+        20,
+        ge=0,
+        le=1000,
+        description="Progress of stages shorter than this is merged into the next write (ms); 0 writes each.",
+    )
+    result_ttl_s: int = Field(
+        86_400, ge=60, le=31_536_000, description="How long results and details are kept (s)."
+    )
+    summary_ttl_s: int = Field(
+        2_592_000, ge=60, le=31_536_000, description="How long summaries and tombstones are kept (s)."
+    )
     history_max: int = Field(100_000, ge=10, le=10_000_000, description="Summaries kept per retriever.")
-    queue_max: int = Field(100_000, ge=1, le=10_000_000, description="Pending executions before a submit is answered 429.")
-    idempotency_ttl_s: int = Field(86_400, ge=60, le=604_800, description="How long an Idempotency-Key is remembered (s).")
+    queue_max: int = Field(
+        100_000, ge=1, le=10_000_000, description="Pending executions before a submit is answered 429."
+    )
+    idempotency_ttl_s: int = Field(
+        86_400, ge=60, le=604_800, description="How long an Idempotency-Key is remembered (s)."
+    )
 
     # Limits and waits
-    execute_wait_s: float = Field(0, ge=0, le=60, description="How long execute holds its answer by default (s); 0 = submit and poll.")
+    execute_wait_s: float = Field(
+        0, ge=0, le=60, description="How long execute holds its answer by default (s); 0 = submit and poll."
+    )
     body_max_bytes: int = Field(10_000_000, ge=1_000, description="Largest request body (bytes).")
     result_max_bytes: int = Field(16_000_000, ge=1_000, description="Largest stored result (bytes).")
-    redis_timeout_s: float = Field(2.0, gt=0, le=60, description="Time an API request may spend on Redis before it is answered 503 (s).")
-    execution_max_time_ms: int = Field(300_000, ge=100, description="Run time of an execution without a budget of its own (ms).")
-    shutdown_grace_s: float = Field(4.0, ge=0, le=300, description="Time a stopping worker gives its stages before it hands them back (s).")
+    redis_timeout_s: float = Field(
+        2.0, gt=0, le=60, description="Time an API request may spend on Redis before it is answered 503 (s)."
+    )
+    execution_max_time_ms: int = Field(
+        300_000, ge=100, description="Run time of an execution without a budget of its own (ms)."
+    )
+    shutdown_grace_s: float = Field(
+        4.0,
+        ge=0,
+        le=300,
+        description="Time a stopping worker gives its stages before it hands them back (s).",
+    )
 
     @model_validator(mode="after")
     def _consistent(self) -> Settings:
         if self.lease_ms < 3 * self.heartbeat_ms:
             raise ValueError(
-                f"KENNEL_LEASE_MS ({self.lease_ms}) must be at least three KENNEL_HEARTBEAT_MS ({self.heartbeat_ms}), "
-                "so that one late heartbeat loses nothing"
+                f"KENNEL_LEASE_MS ({self.lease_ms}) must be at least three KENNEL_HEARTBEAT_MS "
+                f"({self.heartbeat_ms}), so that one late heartbeat loses nothing"
             )
         if self.idempotency_ttl_s > self.result_ttl_s:
             raise ValueError(

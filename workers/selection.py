@@ -78,7 +78,9 @@ class Selection:
             raise StageError(error.message) from error
 
     def _select(self, store: DocumentStore) -> list[Document]:
-        parts = [store.select(ref, where=self.where, sort=self.sort, limit=SELECTION_MAX) for ref in self.refs]
+        parts = [
+            store.select(ref, where=self.where, sort=self.sort, limit=SELECTION_MAX) for ref in self.refs
+        ]
         documents = [document for part in parts for document in part]
         return sort_documents(documents, self.sort) if self.sort and len(parts) > 1 else documents
 

@@ -8,7 +8,7 @@ import time
 
 
 class StopFlag:
-    """Set once, never cleared. Lives in memory that is shared across fork: signals reach the main process only."""
+    """Set once, never cleared. In memory shared across fork, because signals reach the main process only."""
 
     _FORMAT = "d"  # monotonic seconds of the stop, 0 = running; one clock for all processes of a machine
 

@@ -113,8 +113,12 @@ async def execute(
     retriever: PathName,
     access: ReadAccess,
     body: Annotated[ExecuteBody | None, Body()] = None,
-    prefer: Annotated[str | None, Header(description="`wait=N` holds the answer; `respond-async` answers 202.")] = None,
-    idempotency_key: Annotated[str | None, Header(description="Same key and body: the same execution.")] = None,
+    prefer: Annotated[
+        str | None, Header(description="`wait=N` holds the answer; `respond-async` answers 202.")
+    ] = None,
+    idempotency_key: Annotated[
+        str | None, Header(description="Same key and body: the same execution.")
+    ] = None,
 ) -> Response:
     """Accept an execution and answer with its record, `pending` unless a wait was asked for.
 
@@ -128,10 +132,12 @@ async def get_execution(
     retriever: PathName,
     execution_id: PathId,
     access: ReadAccess,
-    if_none_match: Annotated[str | None, Header(description="An ETag; 304 while nothing has changed.")] = None,
+    if_none_match: Annotated[
+        str | None, Header(description="An ETag; 304 while nothing has changed.")
+    ] = None,
     prefer: Annotated[str | None, Header(description="`wait=N`: hold until it changes (or ends).")] = None,
 ) -> Response:
-    """The execution as it is now: status, progress, statistics so far, and the documents once it has ended."""
+    """Status, progress and statistics as they are now, and the documents once it has ended."""
     return _served_by_the_front_door()
 
 
@@ -146,8 +152,8 @@ async def list_of_executions(
     body: Annotated[ExecutionsListBody | None, Body()] = None,
 ) -> Response:
     """Newest first. Filters and sorts look at the newest 10,000 and say so when there are more."""
-    page = page_of(paging)
     asked = body or ExecutionsListBody()
+    page = page_of(paging, asked)
     found = await list_executions(context, access, retriever, asked, page)
     pagination = {
         "total": found.total,

@@ -6,8 +6,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
 
-from api.schemas.common import NotYet, RequestModel, Sort
+from api.schemas.common import ListBody, NotYet, RequestModel
 from shared.models.execution import Page
+
 
 class OffsetPagination(BaseModel):
     """Page by number; every page is an execution of its own."""
@@ -80,11 +81,18 @@ class ExecuteBody(RequestModel):
         },
     )
 
-    inputs: dict[str, Any] = Field(default_factory=dict, description="Values for the retriever's input_schema.")
-    collection_identifiers: list[str] | None = Field(
-        None, min_length=1, max_length=1000, description="Collection ids and names that replace the retriever's own."
+    inputs: dict[str, Any] = Field(
+        default_factory=dict, description="Values for the retriever's input_schema."
     )
-    pagination: Pagination | None = Field(None, description="Which slice of the result to answer; cursor, 20.")
+    collection_identifiers: list[str] | None = Field(
+        None,
+        min_length=1,
+        max_length=1000,
+        description="Collection ids and names that replace the retriever's own.",
+    )
+    pagination: Pagination | None = Field(
+        None, description="Which slice of the result to answer; cursor, 20."
+    )
     filters: dict[str, Any] | None = Field(None, description="Filter tree AND-ed with the stages' own.")
     limit: int | None = Field(None, ge=1, le=500, description="Page size when `pagination` is absent.")
     page_size: int | None = Field(None, ge=1, le=500, description="Alias of `limit`.")
@@ -120,13 +128,10 @@ class ExecuteBody(RequestModel):
         return self.pagination.cursor if isinstance(self.pagination, CursorPagination) else None
 
 
-class ExecutionsListBody(RequestModel):
+class ExecutionsListBody(ListBody):
     """POST /v1/retrievers/{retriever}/executions/list; may be empty."""
 
-    filters: dict[str, Any] | None = Field(None, description="Filter tree over the summary fields.")
-    sorts: list[Sort] | None = Field(None, max_length=8, description="The first is primary; newest first if absent.")
     status: str | None = Field(
         None, description="pending, processing (or running), completed, degraded, failed, cancelled."
     )
-
-    case_sensitive: bool = Field(False, description="Of filters.")
+    search: NotYet = None

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import orjson
 
-from api.auth import Principal
 from api.context import ApiContext
+from api.deps import Access
 from api.schemas.execution import CursorPagination, ExecuteBody
 from shared import tokens
 from shared.errors import BadRequest, Gone, NotFound
@@ -21,27 +21,19 @@ from shared.stores.executions import StoredExecution
 _LOOK_AGAIN_S = 1.5
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """Who asks, in which namespace."""
-
-    principal: Principal
-    namespace_id: str
-
-
-async def read(context: ApiContext, caller: Caller, id_or_name: str, execution_id: str) -> StoredExecution:
+async def read(context: ApiContext, access: Access, id_or_name: str, execution_id: str) -> StoredExecution:
     """The execution as it is now.
 
     Raises:
         NotFound: unknown here. Gone: its retention has ended; the details are its tombstone.
     """
     stored = await context.executions.read(execution_id)
-    return await _visible(context, caller, id_or_name, execution_id, stored)
+    return await _visible(context, access, id_or_name, execution_id, stored)
 
 
 async def read_when(
     context: ApiContext,
-    caller: Caller,
+    access: Access,
     id_or_name: str,
     execution_id: str,
     wait_s: float,
@@ -50,7 +42,7 @@ async def read_when(
     """As `read`, held until `satisfied` or the time is over."""
     with context.wakeups.listening(execution_id) as changed:
         stored = await context.executions.watch(execution_id, context.wakeups.name)
-        found = await _visible(context, caller, id_or_name, execution_id, stored)
+        found = await _visible(context, access, id_or_name, execution_id, stored)
         return await until(context, found, execution_id, changed, wait_s, satisfied)
 
 
@@ -61,7 +53,9 @@ def wait_reason(context: ApiContext, stored: StoredExecution) -> str | None:
     return "no_worker_online" if context.health.workers_online_cached == 0 else "queued"
 
 
-async def next_page(context: ApiContext, caller: Caller, id_or_name: str, body: ExecuteBody) -> StoredExecution:
+async def next_page(
+    context: ApiContext, access: Access, id_or_name: str, body: ExecuteBody
+) -> StoredExecution:
     """A further page of a stored result: the same execution, nothing runs, nothing is charged.
 
     Raises:
@@ -73,13 +67,15 @@ async def next_page(context: ApiContext, caller: Caller, id_or_name: str, body: 
         raise BadRequest("the cursor is not one of an execution's result; start again without it")
     execution_id, offset, size = content
     page = Page("cursor", body.pagination.limit or size, offset)
-    stored = await read(context, caller, id_or_name, execution_id)
+    stored = await read(context, access, id_or_name, execution_id)
     total, rows = await context.executions.documents(execution_id, page.offset, page.size)
     if total == 0:
-        raise await _missing(context, caller, id_or_name, execution_id)
+        raise await _missing(context, access, id_or_name, execution_id)
     following = page.offset + page.size
     cursor = (
-        tokens.sign([execution_id, following, page.size], await context.cursors.secret()) if following < total else None
+        tokens.sign([execution_id, following, page.size], await context.cursors.secret())
+        if following < total
+        else None
     )
     detail: dict[str, Any] = orjson.loads(b"{" + stored.detail[1:])
     detail["documents"] = [orjson.Fragment(row) for row in rows]
@@ -93,7 +89,9 @@ async def replayed(context: ApiContext, execution_id: str, wait_s: float) -> Sto
     with context.wakeups.listening(execution_id) as changed:
         stored = await context.executions.watch(execution_id, context.wakeups.name)
         if stored is None:
-            raise Gone(f"execution {execution_id}, made with this Idempotency-Key, has expired; use a new key")
+            raise Gone(
+                f"execution {execution_id}, made with this Idempotency-Key, has expired; use a new key"
+            )
         return await until(context, stored, execution_id, changed, wait_s, lambda now: now.is_terminal)
 
 
@@ -124,29 +122,31 @@ async def until(
 
 
 async def _visible(
-    context: ApiContext, caller: Caller, id_or_name: str, execution_id: str, stored: StoredExecution | None
+    context: ApiContext, access: Access, id_or_name: str, execution_id: str, stored: StoredExecution | None
 ) -> StoredExecution:
     """The record, if it is one of this namespace and retriever; another's looks like none at all."""
     if stored is None:
-        raise await _missing(context, caller, id_or_name, execution_id)
-    if stored.namespace_id == caller.namespace_id:
+        raise await _missing(context, access, id_or_name, execution_id)
+    if stored.namespace_id == access.namespace_id:
         if stored.retriever_id == id_or_name:
             return stored
-        retriever = await context.retrievers.resolve(caller.namespace_id, id_or_name)
+        retriever = await context.retrievers.resolve(access.namespace_id, id_or_name)
         if stored.retriever_id == retriever.retriever_id:
             return stored
     raise _unknown(execution_id)
 
 
-async def _missing(context: ApiContext, caller: Caller, id_or_name: str, execution_id: str) -> NotFound | Gone:
+async def _missing(
+    context: ApiContext, access: Access, id_or_name: str, execution_id: str
+) -> NotFound | Gone:
     """Gone with a tombstone when it was one of this retriever's, else NotFound."""
     summary = await context.executions.tombstone(execution_id)
     if summary is not None:
         tombstone = orjson.loads(summary)
-        retriever = await context.retrievers.resolve(caller.namespace_id, id_or_name)
+        retriever = await context.retrievers.resolve(access.namespace_id, id_or_name)
         if tombstone["retriever_id"] == retriever.retriever_id:
             return Gone(
-                f"execution {execution_id} ended as {tombstone['status']} and its result has expired; run it again",
+                f"execution {execution_id} ended as {tombstone['status']}; its result has expired, run it again",
                 details=tombstone,
             )
     return _unknown(execution_id)

@@ -9,9 +9,9 @@ from typing import Any
 import orjson
 
 from api.context import ApiContext
+from api.deps import Access
 from api.paging import Page
 from api.schemas.execution import ExecutionsListBody
-from api.services.executions import Caller
 from shared.errors import BadRequest, InvalidInput
 from shared.filters import SortKey, compile_predicate, parse_filter, sort_documents
 from shared.models.document import Document
@@ -34,16 +34,16 @@ class HistoryPage:
 
 
 async def list_executions(
-    context: ApiContext, caller: Caller, id_or_name: str, body: ExecutionsListBody, page: Page
+    context: ApiContext, access: Access, id_or_name: str, body: ExecutionsListBody, page: Page
 ) -> HistoryPage:
     """Newest first by default.
 
     Raises:
         NotFound: the retriever. InvalidInput: status, filters, sorts. BadRequest: the cursor.
     """
-    retriever = await context.retrievers.resolve(caller.namespace_id, id_or_name)
+    retriever = await context.retrievers.resolve(access.namespace_id, id_or_name)
     status = _status(body.status)
-    if body.filters or body.sorts or body.sort:
+    if body.filters or body.order():
         return await _scanned(context, retriever.retriever_id, status, body, page)
     return await _indexed(context, retriever.retriever_id, status, page)
 
@@ -58,7 +58,9 @@ async def _indexed(context: ApiContext, retriever_id: str, status: Status | None
         retriever_id, status, below=below, offset=start, limit=page.limit
     )
     following = offset + len(rows)
-    cursor = await context.cursors.seal([rows[-1][0], following], query) if rows and following < total else None
+    cursor = (
+        await context.cursors.seal([rows[-1][0], following], query) if rows and following < total else None
+    )
     return HistoryPage([row for _, row in rows], total, offset, cursor)
 
 
@@ -83,7 +85,9 @@ async def _scanned(
     warnings = []
     if total > len(rows):
         warnings.append(f"filters and sorts looked at the newest {len(rows):,} of {total:,} executions only")
-    return HistoryPage([orjson.dumps(each.payload) for each in shown], len(summaries), offset, cursor, warnings)
+    return HistoryPage(
+        [orjson.dumps(each.payload) for each in shown], len(summaries), offset, cursor, warnings
+    )
 
 
 async def _newest(context: ApiContext, retriever_id: str, status: Status | None) -> tuple[int, list[bytes]]:

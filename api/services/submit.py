@@ -13,17 +13,24 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 
 from api.context import ApiContext
+from api.deps import Access
 from api.errors import from_validation
 from api.json_body import parse_json
 from api.schemas.execution import ExecuteBody
-from api.services.executions import Caller, next_page, replayed, until
+from api.services.executions import next_page, replayed, until
 from shared import ids
 from shared.errors import InvalidInput, NotFound
 from shared.filters import parse_filter
 from shared.inputs import InputValidator, compile_inputs, inputs_hash
 from shared.models.execution import Budget, Detail, ExecutionRequest, figures, pagination_of
 from shared.models.resource import RetrieverRecord
-from shared.stores.executions import IdempotencyMismatch, Replayed, StaleRetriever, StoredExecution, Submission
+from shared.stores.executions import (
+    IdempotencyMismatch,
+    Replayed,
+    StaleRetriever,
+    StoredExecution,
+    Submission,
+)
 from shared.templates import references
 
 _QUERY_SUMMARY_CHARS = 200
@@ -69,7 +76,7 @@ def submit_plan(retriever: RetrieverRecord) -> SubmitPlan:
 
 async def submit(
     context: ApiContext,
-    caller: Caller,
+    access: Access,
     id_or_name: str,
     raw_body: bytes,
     *,
@@ -84,28 +91,32 @@ async def submit(
     """
     body, plain = _parsed(raw_body)
     if body.cursor:
-        return await next_page(context, caller, id_or_name, body)
+        return await next_page(context, access, id_or_name, body)
     execution_id = ids.execution_id()
     with context.wakeups.listening(execution_id) as changed:
         for _ in range(_LOOK_UPS):
-            retriever = await context.retrievers.resolve(caller.namespace_id, id_or_name)
-            submission = await _submission(context, caller, retriever, body, execution_id)
+            retriever = await context.retrievers.resolve(access.namespace_id, id_or_name)
+            submission = await _submission(context, access, retriever, body, execution_id)
             if idempotency_key:
-                submission.idempotency_digest = _digest(caller, retriever.retriever_id, idempotency_key)
-                submission.body_digest = hashlib.sha256(orjson.dumps(plain, option=orjson.OPT_SORT_KEYS)).hexdigest()
+                submission.idempotency_digest = _digest(access, retriever.retriever_id, idempotency_key)
+                submission.body_digest = hashlib.sha256(
+                    orjson.dumps(plain, option=orjson.OPT_SORT_KEYS)
+                ).hexdigest()
             submission.watcher = context.wakeups.name if wait_s > 0 else ""
             try:
                 stored = await context.executions.submit(submission)
                 break
             except StaleRetriever:
-                context.retrievers.forget(caller.namespace_id, id_or_name)
+                context.retrievers.forget(access.namespace_id, id_or_name)
             except IdempotencyMismatch as error:
                 raise InvalidInput(
-                    "this Idempotency-Key was used with another body; use a new key, or send the first body again",
+                    "this Idempotency-Key was used with another body; use a new key or the first body",
                     code="idempotency_key_reused",
                 ) from error
         else:
-            raise NotFound(f"retriever {id_or_name!r} is being changed; try again", code="retriever_not_found")
+            raise NotFound(
+                f"retriever {id_or_name!r} is being changed; try again", code="retriever_not_found"
+            )
         if isinstance(stored, Replayed):
             return await replayed(context, stored.execution_id, wait_s)
         if wait_s <= 0:
@@ -128,7 +139,7 @@ def _without_tag(loc: tuple[str | int, ...]) -> tuple[str | int, ...]:
 
 
 async def _submission(
-    context: ApiContext, caller: Caller, retriever: RetrieverRecord, body: ExecuteBody, execution_id: str
+    context: ApiContext, access: Access, retriever: RetrieverRecord, body: ExecuteBody, execution_id: str
 ) -> Submission:
     plan = submit_plan(retriever)
     inputs = plan.validate(body.inputs)
@@ -139,7 +150,7 @@ async def _submission(
     interpretation = _interpretation(plan, body.inputs, inputs)
     request = ExecutionRequest(
         inputs=inputs,
-        collection_ids=await _collections(context, caller, retriever, body),
+        collection_ids=await _collections(context, access, retriever, body),
         filters=body.filters or None,
         page=page,
         warnings=warnings,
@@ -152,10 +163,18 @@ async def _submission(
         warnings=warnings,
         interpretation=interpretation,
     )
-    head = b'{"execution_id":"' + execution_id.encode() + b'",' + plan.head + b',"inputs_hash":"' + digest.encode() + b'"'
+    head = (
+        b'{"execution_id":"'
+        + execution_id.encode()
+        + b'",'
+        + plan.head
+        + b',"inputs_hash":"'
+        + digest.encode()
+        + b'"'
+    )
     return Submission(
         execution_id=execution_id,
-        namespace_id=caller.namespace_id,
+        namespace_id=access.namespace_id,
         retriever_id=retriever.retriever_id,
         version=retriever.version,
         request=request.to_json(),
@@ -170,16 +189,16 @@ async def _submission(
 
 
 async def _collections(
-    context: ApiContext, caller: Caller, retriever: RetrieverRecord, body: ExecuteBody
+    context: ApiContext, access: Access, retriever: RetrieverRecord, body: ExecuteBody
 ) -> list[str]:
     """The request's own, else the retriever's, else every collection of the namespace."""
     if body.collection_identifiers is not None:
         identifiers = body.collection_identifiers
-        known = context.collections.cached(caller.namespace_id, identifiers)
-        return known or await context.collections.resolve(caller.namespace_id, identifiers)
+        known = context.collections.cached(access.namespace_id, identifiers)
+        return known or await context.collections.resolve(access.namespace_id, identifiers)
     if retriever.collection_ids:
         return list(retriever.collection_ids)
-    return await context.collections.all_ids(caller.namespace_id)
+    return await context.collections.all_ids(access.namespace_id)
 
 
 def _interpretation(plan: SubmitPlan, given: Mapping[str, Any], inputs: Mapping[str, Any]) -> dict[str, Any]:
@@ -196,7 +215,9 @@ def _query_summary(inputs: Mapping[str, Any]) -> str | None:
     return query[:_QUERY_SUMMARY_CHARS] if isinstance(query, str) else None
 
 
-def _digest(caller: Caller, retriever_id: str, idempotency_key: str) -> str:
+def _digest(access: Access, retriever_id: str, idempotency_key: str) -> str:
     """A key is its caller's own, for one namespace and one route."""
-    scope = "\0".join((caller.principal.key_id, caller.namespace_id, f"execute/{retriever_id}", idempotency_key))
+    scope = "\0".join(
+        (access.principal.key_id, access.namespace_id, f"execute/{retriever_id}", idempotency_key)
+    )
     return hashlib.sha256(scope.encode()).hexdigest()

@@ -148,21 +148,21 @@ class _Parser:
             _refuse(loc, f"operator {operator}: {_expectation(operator)}", value)
         if operator == "regex":
             _check_regex(value, loc)
-        _check_scalar(value, loc)
-        return value
+        return _storable(value, loc)
 
     def _list(self, values: Any, operator: str, loc: Loc) -> list[Any]:
         if not isinstance(values, list):
             _refuse(loc, f"operator {operator}: {_expectation(operator)}", values)
         if len(values) > MAX_LIST_VALUES:
             _refuse(loc, f"the list has {len(values)} values, at most {MAX_LIST_VALUES}")
-        for index, value in enumerate(values):
-            if self.unrendered and _is_unrendered(value):
-                continue
-            if not _is_scalar(value):
-                _refuse([*loc, index], "each value is text, a number, a boolean or null", value)
-            _check_scalar(value, [*loc, index])
-        return values
+        return [self._element(value, [*loc, index]) for index, value in enumerate(values)]
+
+    def _element(self, value: Any, loc: Loc) -> Any:
+        if self.unrendered and _is_unrendered(value):
+            return value
+        if not _is_scalar(value):
+            _refuse(loc, "each value is text, a number, a boolean or null", value)
+        return _storable(value, loc)
 
 
 def _all_of(filters: list[Filter]) -> Filter | None:
@@ -220,8 +220,8 @@ def _is_scalar(value: Any) -> bool:
     return value is None or isinstance(value, str | int | float)
 
 
-def _check_scalar(value: Any, loc: Loc) -> None:
-    """Refuse what JSON or SQLite could not hold."""
+def _storable(value: Any, loc: Loc) -> Any:
+    """The value as an engine can hold it: whole Unicode, and numbers of 64 bits (values.number)."""
     if isinstance(value, str):
         try:
             value.encode()
@@ -229,11 +229,13 @@ def _check_scalar(value: Any, loc: Loc) -> None:
             _refuse(loc, "the text holds half of a surrogate pair; send whole Unicode characters")
     elif is_number(value):
         try:
-            finite = math.isfinite(number(value))
+            value = number(value)
+            finite = math.isfinite(value)
         except OverflowError:
             finite = False
         if not finite:
             _refuse(loc, "the number is not finite or too large for a double")
+    return value
 
 
 def _check_regex(pattern: str, loc: Loc) -> None:

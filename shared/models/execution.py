@@ -1,4 +1,4 @@
-"""An execution as its parts travel: the request of a submit, the claim of a worker, the detail of an answer."""
+"""An execution in parts: the request of a submit, the claim of a worker, the detail of an answer."""
 
 from __future__ import annotations
 
@@ -128,7 +128,13 @@ class Detail:
 def pagination_of(page: Page, total: int, returned: int, cursor: str | None) -> dict[str, Any]:
     """The answer's pagination object: the union of what the contract's sources name (contract 2.3)."""
     has_next = page.offset + returned < total
-    body = {"method": page.method, "limit": page.size, "page_size": page.size, "returned": returned, "total": total}
+    body = {
+        "method": page.method,
+        "limit": page.size,
+        "page_size": page.size,
+        "returned": returned,
+        "total": total,
+    }
     if page.method == "offset":
         return {
             **body,

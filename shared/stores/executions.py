@@ -88,7 +88,7 @@ class ExecutionStore:
             reply = await self._send(submission)
         except OutcomeUnknown as error:
             error.message = (
-                f"Redis did not answer; poll execution {submission.execution_id} to see whether it was accepted"
+                f"Redis did not answer; poll {submission.execution_id} to see whether it was accepted"
             )
             error.details["execution_id"] = submission.execution_id
             raise

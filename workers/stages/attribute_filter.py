@@ -14,8 +14,8 @@ from workers.selection import Selection
 from workers.stages.base import Stage, StageOutput, StageParameters
 
 Operator = Literal[
-    "eq", "ne", "gt", "gte", "lt", "lte", "in", "nin", "contains", "starts_with", "ends_with", "regex", "exists",
-    "is_null", "text", "phrase", "words",
+    "eq", "ne", "gt", "gte", "lt", "lte", "in", "nin", "contains", "starts_with", "ends_with", "regex",
+    "exists", "is_null", "text", "phrase", "words",
 ]  # fmt: skip
 
 
@@ -24,14 +24,18 @@ class AttributeFilterParameters(StageParameters):
 
     field: str = Field("metadata.status", min_length=1, description="Dotted path of the field to test.")
     operator: Operator = Field("eq", description="How to compare the field with `value`.")
-    value: Any = Field(None, description="What to compare with; a list for in and nin, a bool for exists and is_null.")
+    value: Any = Field(
+        None, description="What to compare with; a list for in and nin, a bool for exists and is_null."
+    )
     conditions: dict[str, Any] | None = Field(
         None,
         description="A filter tree with AND, OR, NOT and conditions; wins over field, operator, value.",
         json_schema_extra={"x-filter": True},
     )
     case_insensitive: bool = Field(False, description="Ignore case where a condition does not say otherwise.")
-    batch_size: int = Field(100, ge=1, le=1000, description="Documents tested between two cancellation checks.")
+    batch_size: int = Field(
+        100, ge=1, le=1000, description="Documents tested between two cancellation checks."
+    )
     natural_language: None = Field(None, description="Not available: needs a language model.")
     field_hints: None = Field(None, description="Not available: needs a language model.")
 

@@ -32,9 +32,13 @@ class Search(StageParameters):
 
     model_config = ConfigDict(json_schema_extra={"required": ["feature_uri", "query", "lexical"]})
 
-    feature_uri: str = Field(min_length=1, description="Feature to search; a lexical search covers all string fields.")
+    feature_uri: str = Field(
+        min_length=1, description="Feature to search; a lexical search covers all string fields."
+    )
     query: TextInput = Field(description="What to search for.")
-    lexical: Literal[True] = Field(description="BM25 keyword search; vector search (false) is not available yet.")
+    lexical: Literal[True] = Field(
+        description="BM25 keyword search; vector search (false) is not available yet."
+    )
     top_k: int = Field(100, ge=1, le=5000, description="Best documents taken.")
     min_score: float | None = Field(
         None, ge=0, le=1, description="Least relevance, score / (score + 10) for a lexical score."
@@ -67,7 +71,9 @@ class FeatureSearchParameters(StageParameters):
     auto_preprocess: bool = Field(True, description="Lexical queries need no preprocessing.")
     query_preprocessing: None = Field(None, description="Not available yet.")
     learning_config: None = Field(None, description="Not available.")
-    cache_behavior: Literal["auto", "disabled"] = Field("auto", description="There is no cache; nothing is kept.")
+    cache_behavior: Literal["auto", "disabled"] = Field(
+        "auto", description="There is no cache; nothing is kept."
+    )
     cache_ttl_seconds: None = Field(None, description="There is no cache.")
 
 

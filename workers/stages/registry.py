@@ -24,9 +24,7 @@ class StageAlreadyRegistered(Exception):
 def load_all() -> dict[str, type[Stage[Any]]]:
     """Stage id (and alias) -> class. Every module in workers/stages/ is imported, in name order."""
     names = sorted(module.name for module in pkgutil.iter_modules(workers.stages.__path__))
-    modules = [
-        importlib.import_module(f"workers.stages.{name}") for name in names if name not in _NOT_STAGES
-    ]
+    modules = [importlib.import_module(f"workers.stages.{name}") for name in names if name not in _NOT_STAGES]
     found = [stage for module in modules for stage in _stages_in(module)]
     found += [entry.load() for entry in entry_points(group=ENTRY_POINT_GROUP)]
     registry: dict[str, type[Stage[Any]]] = {}

@@ -16,7 +16,9 @@ from workers.stages.base import Stage, StageOutput, StageParameters
 class SortAttributeParameters(StageParameters):
     """By which field, in which direction, and where documents without it go."""
 
-    field: str = Field("metadata.created_at", min_length=1, description="Dotted path of the field to sort by.")
+    field: str = Field(
+        "metadata.created_at", min_length=1, description="Dotted path of the field to sort by."
+    )
     direction: Literal["asc", "desc"] = Field("desc", description="Ascending or descending.")
     nulls_last: bool = Field(
         True, description="Documents without the field come last; if false, first in asc and last in desc."

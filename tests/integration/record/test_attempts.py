@@ -124,7 +124,9 @@ def test_finish_takes_the_next_and_a_repeated_call_gets_the_same(
     assert client.llen(QUEUE_NORMAL) == 1
 
 
-def test_finish_skips_messages_of_ended_executions(client: redis.Redis, ledger: Ledger, submit: Submit) -> None:
+def test_finish_skips_messages_of_ended_executions(
+    client: redis.Redis, ledger: Ledger, submit: Submit
+) -> None:
     claim = claimed(ledger, submit)
     submit("exec_b")
     assert ledger.cancel("exec_b", "not needed") == "cancelled"
@@ -155,7 +157,9 @@ def test_results_over_a_page_are_kept_whole_and_everything_expires(
     assert state(client, "exec_a")["expires_at"] is not None
 
 
-def test_a_released_execution_is_next_and_not_counted(client: redis.Redis, ledger: Ledger, submit: Submit) -> None:
+def test_a_released_execution_is_next_and_not_counted(
+    client: redis.Redis, ledger: Ledger, submit: Submit
+) -> None:
     claim = claimed(ledger, submit)
     submit("exec_b")
     assert ledger.release(claim, patience_s=0)

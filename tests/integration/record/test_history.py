@@ -26,7 +26,9 @@ PERMANENT = (
 )
 
 
-def page(client: redis.Redis, status: str = "", below: str = "", offset: int = 0, limit: int = 10) -> tuple[int, list[str]]:
+def page(
+    client: redis.Redis, status: str = "", below: str = "", offset: int = 0, limit: int = 10
+) -> tuple[int, list[str]]:
     total, *flat = fcall(client, "history", RETRIEVER, status, below, offset, limit)
     return total, [orjson.loads(summary)["execution_id"] for summary in flat[1::2]]
 
@@ -76,7 +78,7 @@ def test_every_key_expires_or_is_permanent_by_design(client: redis.Redis, ledger
     unfinished = {f"kennel:exec:{name}" for name in ("exec_3", "exec_5")}
     leaks = [
         key
-        for key in (raw.decode() for raw in client.keys())
+        for key in (raw.decode() for raw in client.scan_iter())
         if client.ttl(key) < 0 and key not in unfinished and not key.startswith(PERMANENT)
     ]
     assert leaks == []
@@ -84,7 +86,12 @@ def test_every_key_expires_or_is_permanent_by_design(client: redis.Redis, ledger
 
 def test_lua_writes_times_as_python_does(client: redis.Redis) -> None:
     source = scripts.library_source().split("local function iso_or_null", 1)[0].split("\n", 1)[1]
-    moments = ["1970-01-01T00:00:00.000", "2000-02-29T23:59:59.999", "2024-12-31T12:00:00.001", "2100-03-01T00:00:00.500"]
+    moments = [
+        "1970-01-01T00:00:00.000",
+        "2000-02-29T23:59:59.999",
+        "2024-12-31T12:00:00.001",
+        "2100-03-01T00:00:00.500",
+    ]
     for moment in moments:
         at_ms = round(datetime.fromisoformat(moment).replace(tzinfo=UTC).timestamp() * 1000)
         assert client.eval(source + "\nreturn iso(tonumber(ARGV[1]))", 0, at_ms) == f"{moment}Z".encode()

@@ -15,7 +15,12 @@ from tests.integration.record.conftest import RETRIEVER, Submit, answer
 def test_accepted_is_a_record_a_message_and_a_line_of_history(client: redis.Redis, submit: Submit) -> None:
     assert submit("exec_a")[0] == b"accepted"
     seen = orjson.loads(answer(client, "exec_a"))
-    assert (seen["status"], seen["attempt"], seen["current_stage"], seen["error"]) == ("pending", 0, None, None)
+    assert (seen["status"], seen["attempt"], seen["current_stage"], seen["error"]) == (
+        "pending",
+        0,
+        None,
+        None,
+    )
     message = orjson.loads(client.lindex(QUEUE_NORMAL, 0))
     assert message["headers"]["id"] == "exec_a"
     assert message["headers"]["shadow"] == "books@ns_1"

@@ -107,7 +107,9 @@ def test_a_foreign_message_at_the_tail_stops_the_search_only(
     assert sum(turn_marks(client, ledger) for _ in range(3)) == 0
 
 
-def test_marks_start_anew_when_the_sequence_went_back(client: redis.Redis, ledger: Ledger, submit: Submit) -> None:
+def test_marks_start_anew_when_the_sequence_went_back(
+    client: redis.Redis, ledger: Ledger, submit: Submit
+) -> None:
     submit("exec_a")
     turn_marks(client, ledger)
     client.hset(MARKS, mapping={"old": "8" * 16, "current": "8" * 16})
