@@ -11,6 +11,7 @@ import orjson
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from shared.errors import (
     BadRequest,
@@ -29,6 +30,7 @@ from shared.errors import (
     dotted,
 )
 
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 RETRY_AFTER_S = 2  # when the error does not say better
 
 _ERRORS_MAX = 50
@@ -133,7 +135,7 @@ def from_http(error: HTTPException) -> KennelError:
             return NotFound("there is no such path; /docs lists them all", code="no_such_path")
         case 405:
             allow = (error.headers or {}).get("Allow", "")
-            return MethodNotAllowed(f"this path takes {allow or 'other methods'}", details={"allow": allow})
+            return MethodNotAllowed(f"this path takes {allow}", details={"allow": allow})
         case 413:
             return TooLarge("the request body is too large; send less at a time")
         case _:
@@ -152,6 +154,8 @@ def install(app: FastAPI, *, body_max_bytes: int) -> None:
 
     async def framework(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
+        if error.status_code == 405:
+            error.headers = {"Allow": ", ".join(_methods(request))}
         translated = from_http(error)
         if isinstance(translated, TooLarge):
             translated.details["body_max_bytes"] = body_max_bytes
@@ -161,6 +165,17 @@ def install(app: FastAPI, *, body_max_bytes: int) -> None:
     app.add_exception_handler(RequestValidationError, validation)
     app.add_exception_handler(HTTPException, framework)
     app.add_exception_handler(Exception, ours)
+
+
+def _methods(request: Request) -> list[str]:
+    """Every method of the path; the framework itself names those of one route only."""
+    scopes = {method: {**request.scope, "method": method} for method in METHODS}
+    routes = request.app.router.routes
+    return [
+        method
+        for method, scope in scopes.items()
+        if any(route.matches(scope)[0] is Match.FULL for route in routes)
+    ]
 
 
 def _as_response(error: Exception) -> Response:

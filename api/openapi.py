@@ -8,6 +8,7 @@ import orjson
 from fastapi import FastAPI, Response
 from pydantic import BaseModel
 
+from api.errors import METHODS
 from api.schemas.common import ErrorAnswer
 
 _REASONS = {
@@ -25,7 +26,6 @@ _REASONS = {
 }
 _ALWAYS = (401, 503)
 _SECURITY = {"api_key": {"type": "http", "scheme": "bearer", "description": "An API key, `sk_…`."}}
-_METHODS = ("get", "post", "put", "patch", "delete")
 
 ANONYMOUS: dict[str, Any] = {"security": []}
 
@@ -57,8 +57,8 @@ def install(app: FastAPI) -> None:
             document.setdefault("components", {})["securitySchemes"] = _SECURITY
             document["security"] = [{"api_key": []}]
             for path in document["paths"].values():
-                for method in _METHODS:
-                    _use_envelope(path.get(method, {}).get("responses", {}))
+                for method in METHODS:
+                    _use_envelope(path.get(method.lower(), {}).get("responses", {}))
             for name in ("HTTPValidationError", "ValidationError"):
                 document["components"].get("schemas", {}).pop(name, None)
         return app.openapi_schema or {}

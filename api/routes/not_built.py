@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Request
 
-from api.errors import NotBuilt
+from api.errors import METHODS, NotBuilt
 
 _OPERATIONS = """
 POST   /namespaces/standalone
@@ -60,7 +60,6 @@ GET    /health/beat
 GET    /health/deep
 ANY    /organizations/{rest:path}
 """
-_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 router = APIRouter(prefix="/v1", include_in_schema=False)
 
@@ -73,4 +72,4 @@ async def not_built(request: Request) -> None:
 for _line in _OPERATIONS.split("\n"):
     if _line:
         _method, _path = _line.split()
-        router.add_api_route(_path, not_built, methods=list(_METHODS) if _method == "ANY" else [_method])
+        router.add_api_route(_path, not_built, methods=list(METHODS) if _method == "ANY" else [_method])
