@@ -135,8 +135,8 @@ class _Parser:
         """{"metadata.title": "x"} is title = x."""
         if str(key).upper() in _GROUPS:
             _refuse([*loc, key], f"write {str(key).upper()} in capitals")
-        self.nodes += 1
-        path = validate_path(key, [*loc, str(key)])
+        self._count([*loc, key], depth=0)
+        path = validate_path(key, [*loc, key])
         return Condition(path, "eq", self._value("eq", value, [*loc, key]), case_sensitive)
 
     def _value(self, operator: str, value: Any, loc: Loc) -> Any:
