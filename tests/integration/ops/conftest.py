@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 from redis import Redis
 
@@ -30,7 +31,7 @@ def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
                 time.sleep(0.02)
             yield url
         finally:
-            process.terminate()
+            process.kill()  # it does not listen to SIGTERM while a test makes it write a first AOF
             process.wait(10)
 
 
@@ -39,3 +40,10 @@ def redis(redis_url: str) -> Iterator[Redis]:
     with connect(redis_url) as client:
         client.flushdb()
         yield client
+
+
+@pytest.fixture
+def new_children() -> Callable[[], set[psutil.Process]]:
+    """The processes under this one that were not there when the test began."""
+    before = set(psutil.Process().children(recursive=True))
+    return lambda: set(psutil.Process().children(recursive=True)) - before

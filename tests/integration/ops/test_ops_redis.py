@@ -14,7 +14,7 @@ from ops.data_dir import DataDir
 from ops.errors import CannotStart
 from ops.ports import claim_port, free_port
 from ops.redis_probe import check_external
-from ops.redis_server import embedded_redis
+from ops.redis_server import embedded_redis, find_server
 
 
 @pytest.fixture(autouse=True)
@@ -107,3 +107,17 @@ def test_a_taken_port_is_refused_with_the_option_that_changes_it(redis_url: str)
 def test_an_address_of_another_machine_is_refused() -> None:
     with pytest.raises(CannotStart, match="--host"):
         claim_port("API", "--port", "192.0.2.1", 0)
+
+
+@pytest.mark.parametrize(
+    ("says", "is_taken"),
+    [("Redis server v=7.2.4 sha=0", True), ("Redis server v=6.2.1 sha=0", False), ("nonsense", False)],
+)
+def test_a_server_on_path_is_taken_if_it_is_new_enough(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, says: str, is_taken: bool
+) -> None:
+    installed = tmp_path / "redis-server"
+    installed.write_text(f"#!/bin/sh\necho '{says}'\n")
+    installed.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    assert (find_server() == installed) is is_taken

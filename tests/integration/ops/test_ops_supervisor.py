@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
@@ -20,6 +20,7 @@ from ops.console import Console
 from ops.errors import GaveUp
 from ops.supervisor import STOP_SIGNALS, Supervisor
 
+NewChildren = Callable[[], set[psutil.Process]]
 WAIT_S = 20.0
 FOR_EVER = "import signal; print('up', flush=True); signal.pause()"
 STUBBORN = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); {FOR_EVER}"
@@ -127,7 +128,7 @@ def test_processes_get_exactly_their_own_environment(supervisor: Supervisor, scr
 
 
 def test_stopping_asks_first_and_kills_only_who_does_not_listen(
-    supervisor: Supervisor, screen: Screen
+    supervisor: Supervisor, screen: Screen, new_children: NewChildren
 ) -> None:
     polite = (
         f"import signal, sys; signal.signal(signal.SIGTERM, lambda *_: sys.exit(print('bye'))); {FOR_EVER}"
@@ -139,11 +140,11 @@ def test_stopping_asks_first_and_kills_only_who_does_not_listen(
     assert screen.count("polite   | bye") == 1
     assert screen.count("kennel   | stubborn has not ended, killing it") == 1
     assert "polite has not" not in screen.text
-    assert not psutil.Process().children(recursive=True)
+    assert not new_children()
 
 
 def test_a_signal_ends_the_run_and_a_second_ctrl_c_does_not_wait(
-    supervisor: Supervisor, screen: Screen, monkeypatch: pytest.MonkeyPatch
+    supervisor: Supervisor, screen: Screen, new_children: NewChildren, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(supervisor_module, "SECOND_SIGNAL_S", 0)
     supervisor.handle_signals()
@@ -155,7 +156,7 @@ def test_a_signal_ends_the_run_and_a_second_ctrl_c_does_not_wait(
     os.kill(os.getpid(), signal.SIGINT)
     supervisor.stop(["stubborn"], timeout_s=3600)
     assert supervisor.is_forced
-    assert not psutil.Process().children(recursive=True)
+    assert not new_children()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends children with their parent")
