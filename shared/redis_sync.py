@@ -8,7 +8,9 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import redis
+from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError, ResponseError, TimeoutError
+from redis.retry import Retry
 
 from shared import scripts
 from shared.errors import Unavailable
@@ -21,7 +23,10 @@ _FIRST_DELAY_S, _MAX_DELAY_S = 0.05, 1.0
 
 
 def connect(url: str, *, timeout_s: float = 5.0, max_connections: int = 64) -> redis.Redis:
-    """A client whose every call is bounded by `timeout_s`. Lazy: nothing is sent yet. Bytes in, bytes out."""
+    """A client whose every call is bounded by `timeout_s`. Lazy: nothing is sent yet. Bytes in, bytes out.
+
+    It repeats nothing by itself; `through_outage` does.
+    """
     return redis.Redis.from_url(
         url,
         protocol=2,
@@ -29,6 +34,7 @@ def connect(url: str, *, timeout_s: float = 5.0, max_connections: int = 64) -> r
         socket_connect_timeout=min(timeout_s, 2.0),
         socket_keepalive=True,
         health_check_interval=15,
+        retry=Retry(NoBackoff(), 0),
         max_connections=max_connections,
     )
 

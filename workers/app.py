@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from typing import Any
 
 import orjson
@@ -10,6 +11,7 @@ from celery import signals
 
 from shared import keys
 from shared.broker import RUN_TASK, make_celery
+from shared.errors import KennelError
 from shared.logs import configure_logging
 from shared.redis_sync import connect, through_outage
 from shared.settings import Settings
@@ -61,6 +63,12 @@ def _ready(**_: Any) -> None:
 @signals.worker_shutting_down.connect
 def _shutting_down(**_: Any) -> None:
     stop.set()
+
+
+@signals.worker_shutdown.connect
+def _shut_down(**_: Any) -> None:
+    with suppress(KennelError):
+        process().ledger.resign()
 
 
 @signals.task_revoked.connect

@@ -101,7 +101,9 @@ class Keeper:
         runs = self._held()
         held = [(run.claim.execution_id, run.claim.epoch) for run in runs]
         try:
-            lost = set(self.ledger.heartbeat(held, patience_s=self._heartbeat_s))
+            lost = set(
+                self.ledger.heartbeat(held, patience_s=self._heartbeat_s, stopping=self._stop.is_set())
+            )
         except (Unavailable, RedisError) as error:
             log_event(log, "heartbeat.failed", level=logging.WARNING, held=len(held), error=str(error))
             return
@@ -119,11 +121,7 @@ class Keeper:
             if due_at > now:
                 self.flush_at(due_at)
                 continue
-            try:
-                run.flush()
-            except (Unavailable, RedisError) as error:
-                log_event(log, "progress.failed", level=logging.WARNING, error=str(error),
-                          execution_id=run.claim.execution_id)  # fmt: skip
+            run.flush()
 
     def _leave(self) -> None:
         """Stages that did not notice the stop in time: hand back what they run, and go without them."""

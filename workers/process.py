@@ -12,10 +12,10 @@ import redis
 
 from shared import keys
 from shared.documents import open_document_store
-from shared.errors import KennelError
+from shared.errors import KennelError, Unavailable
 from shared.logs import log_event
 from shared.models.execution import Claim, Status
-from shared.redis_sync import connect
+from shared.redis_sync import connect, through_outage
 from shared.settings import Settings
 from shared.stores.ledger import Ledger, Outcome
 from workers.definition import DefinitionCache
@@ -25,6 +25,9 @@ from workers.run import ExecutionLost, HandedBack, Run, Stop
 from workers.stopping import StopFlag
 
 log = logging.getLogger("kennel.worker")
+
+_PATIENCE_S = 60.0
+_SECRET_BYTES = 32
 
 
 class WorkerProcess:
@@ -54,6 +57,10 @@ class WorkerProcess:
             written, following = self.ledger.finish(claim, outcome, claim_next=claim_next())
         except HandedBack:
             self.keeper.hand_back(run)
+            return None, None
+        except Unavailable as error:
+            log_event(log, "execution.outcome_not_written", level=logging.ERROR, error=error.message,
+                      execution_id=claim.execution_id, attempt=claim.attempt)  # fmt: skip
             return None, None
         except ExecutionLost:
             log_event(log, "execution.lost", level=logging.WARNING, execution_id=claim.execution_id,
@@ -96,8 +103,9 @@ class WorkerProcess:
 
     def _cursor_secret(self) -> bytes:
         if self._secret is None:
-            self._redis.set(keys.SECRET, secrets.token_hex(32), nx=True)
-            self._secret = self._read(keys.SECRET)
+            made = secrets.token_hex(_SECRET_BYTES)
+            through_outage(lambda: self._redis.set(keys.SECRET, made, nx=True), patience_s=_PATIENCE_S)
+            self._secret = through_outage(lambda: self._read(keys.SECRET), patience_s=_PATIENCE_S)
         return self._secret or b""
 
 

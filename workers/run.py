@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from redis.exceptions import RedisError
+
+from shared.errors import Unavailable
+from shared.logs import log_event
 from shared.models.execution import Claim
 
 if TYPE_CHECKING:
     from workers.keeper import Keeper
+
+log = logging.getLogger("kennel.worker")
 
 # Makes (detail, figures) as they are now; called by the keeper's thread too.
 Snapshot = Callable[[], tuple[bytes, bytes]]
@@ -71,8 +78,11 @@ class Run:
             unsent, self._unsent = self._unsent, None
             self._number += 1
             self._written_at = time.monotonic()
-            if not self._keeper.ledger.progress(self.claim, self._number, *unsent):
-                self.lost = True
+            try:
+                self.lost |= not self._keeper.ledger.progress(self.claim, self._number, *unsent)
+            except (Unavailable, RedisError) as error:  # the next write has it all
+                log_event(log, "progress.failed", level=logging.WARNING, error=str(error),
+                          execution_id=self.claim.execution_id)  # fmt: skip
 
     def due_at(self) -> float | None:
         """When the unsent progress must be out (monotonic s), or None."""

@@ -20,6 +20,7 @@ from shared.redis_sync import Argument, fcall, text, texts, through_outage
 from shared.settings import Settings
 
 _PATIENCE_S = 60.0
+_PROGRESS_PATIENCE_S = 1.0
 _NEXT_TRIES = 4  # messages of ended executions skipped in one finish
 _SWEEP_BATCH = 100
 _LOST_WINDOW_MS = 5_000
@@ -68,10 +69,16 @@ class Ledger:
         reply = self._call("claim", execution_id, nonce, self.worker, self._settings.lease_ms)
         return _claim(reply)
 
-    def heartbeat(self, held: Sequence[tuple[str, int]], *, patience_s: float) -> list[str]:
-        """Renew the leases of (execution id, epoch); returns the ids that are lost."""
+    def heartbeat(
+        self, held: Sequence[tuple[str, int]], *, patience_s: float, stopping: bool = False
+    ) -> list[str]:
+        """Renew the leases of (execution id, epoch); returns the ids that are lost.
+
+        The worker counts as online from now on, unless it is `stopping`.
+        """
         flat: list[Argument] = [part for pair in held for part in pair]
-        reply = self._call("heartbeat", self.worker, self._settings.lease_ms, *flat, patience_s=patience_s)
+        worker = "" if stopping else self.worker
+        reply = self._call("heartbeat", worker, self._settings.lease_ms, *flat, patience_s=patience_s)
         return texts(reply)
 
     def progress(
@@ -83,7 +90,10 @@ class Ledger:
         detail: bytes,
         figures: bytes,
     ) -> bool:
-        """Publish; False when the execution is no longer this attempt's."""
+        """Publish; False when the execution is no longer this attempt's.
+
+        Not worth a long wait: what could not be written goes with the next write.
+        """
         word = self._call(
             "progress",
             claim.execution_id,
@@ -93,6 +103,7 @@ class Ledger:
             stages_completed,
             detail,
             figures,
+            patience_s=_PROGRESS_PATIENCE_S,
         )
         return text(word) != "lost"
 

@@ -70,33 +70,38 @@ def test_executions_survive_the_death_of_every_worker(kennel: Stack, client: htt
             assert final(client, retriever, execution_id)["status"] == "completed"
 
 
-def test_a_stopping_worker_hands_back_what_it_runs(kennel: Stack, client: httpx.Client) -> None:
-    with worker(kennel, "t1", KENNEL_SHUTDOWN_GRACE_S="0.2") as first:
-        retriever = create_retriever(client, "stop", [gate("stop"), gate("stop-2", stubborn=True)])
+@pytest.mark.parametrize("pool", ["custom", "prefork"])
+def test_a_stopping_worker_hands_back_what_it_runs(kennel: Stack, client: httpx.Client, pool: str) -> None:
+    name = f"stop-{pool}"
+    with worker(kennel, f"t1-{pool}", pool=pool, KENNEL_SHUTDOWN_GRACE_S="0.2") as first:
+        retriever = create_retriever(client, name, [gate(name)])
         execution_id = execute(client, retriever)
         started(kennel, execution_id)
         first.send_signal(signal.SIGTERM)
         seen = poll_until(client, retriever, execution_id, lambda e: e["status"] == "pending", "hand-back")
         assert seen["attempt"] == 0
         first.wait(10)
-    with worker(kennel, "t2"):
-        kennel.open("stop")
-        kennel.open("stop-2")
+    with worker(kennel, f"t2-{pool}"):
+        kennel.open(name)
         seen = final(client, retriever, execution_id)
     assert (seen["status"], seen["attempt"]) == ("completed", 1)
 
 
-def test_a_stage_that_ignores_the_stop_is_left_behind(kennel: Stack, client: httpx.Client) -> None:
-    with worker(kennel, "s1", KENNEL_SHUTDOWN_GRACE_S="0.2") as first:
-        retriever = create_retriever(client, "stubborn", [gate("stubborn", stubborn=True)])
+@pytest.mark.parametrize("pool", ["custom", "prefork"])
+def test_a_stage_that_ignores_the_stop_is_left_behind(
+    kennel: Stack, client: httpx.Client, pool: str
+) -> None:
+    name = f"stubborn-{pool}"
+    with worker(kennel, f"s1-{pool}", pool=pool, KENNEL_SHUTDOWN_GRACE_S="0.2") as first:
+        retriever = create_retriever(client, name, [gate(name, stubborn=True)])
         execution_id = execute(client, retriever)
         started(kennel, execution_id)
         first.send_signal(signal.SIGTERM)
         first.wait(10)
     seen = poll_until(client, retriever, execution_id, lambda e: e["status"] == "pending", "hand-back")
     assert seen["attempt"] == 0
-    kennel.open("stubborn")
-    with worker(kennel, "s2"):
+    kennel.open(name)
+    with worker(kennel, f"s2-{pool}"):
         assert final(client, retriever, execution_id)["status"] == "completed"
 
 
