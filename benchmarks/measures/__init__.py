@@ -1,0 +1,19 @@
+"""The measurements, one family a file: each has `measure(bench)`, which returns rows of the table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from benchmarks.bench import Bench
+from benchmarks.figures import Row
+from benchmarks.measures import backlog, busyness, documents, http, latency, memory
+
+# By name, in the order of the table; memory is last, so that all have worked.
+MEASURES: dict[str, Callable[[Bench], list[Row]]] = {
+    "http": http.measure,
+    "backlog": backlog.measure,
+    "latency": latency.measure,
+    "busyness": busyness.measure,
+    "documents": documents.measure,
+    "memory": memory.measure,
+}

@@ -1,0 +1,38 @@
+"""How much of a worker's threads' time goes into stages, when stages wait for something else."""
+
+from __future__ import annotations
+
+from benchmarks.bench import Bench
+from benchmarks.figures import Row, Target, busy_share
+from benchmarks.kennel_side import Kennel, sleeps_of
+from benchmarks.load import run_load
+from benchmarks.measures.backlog import watch_drain
+from benchmarks.stages import BEGAN_AT_S, SLEPT_S
+
+_THREADS = 8
+_TARGET = Target("value", "≥", 90)
+
+
+def measure(bench: Bench) -> list[Row]:
+    group = f"busy share of {_THREADS} threads: executions of three stages of 5 to 50 ms"
+    return [
+        Row(
+            group,
+            f"task events {word}",
+            "%",
+            [_busy_percent(bench.kennel, bench.effort.sleepers, events)],
+            (),
+            _TARGET,
+        )
+        for word, events in (("off", False), ("on", True))
+    ]
+
+
+def _busy_percent(kennel: Kennel, count: int, task_events: bool) -> float:
+    retriever = kennel.retrievers.sleep
+    before = kennel.completed(retriever)
+    run_load(kennel.submits(retriever), count=count)
+    with kennel.worker(threads=_THREADS, task_events=task_events) as worker:
+        watch_drain(lambda: before + count - kennel.completed(retriever), count, worker, kennel.redis)
+    sleeps = [(stage[BEGAN_AT_S], stage[SLEPT_S]) for stage in sleeps_of(kennel, retriever, count)]
+    return 100 * busy_share(sleeps, _THREADS)

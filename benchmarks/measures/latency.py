@@ -1,0 +1,116 @@
+"""From the submit to the moment when the client knows that it is complete, one execution at a time."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable
+
+from benchmarks.bench import Bench, in_turns
+from benchmarks.client import Client
+from benchmarks.figures import BenchError, Row, at_most, percentile
+from benchmarks.kennel_side import Retriever
+from benchmarks.processes import wait_for
+from benchmarks.servers import QUERY, START_S
+
+_BODY = {"inputs": {"query": QUERY}}
+_DONE = {"completed", "SUCCESS"}
+_FAILED = {"failed", "cancelled", "FAILURE"}
+_PATIENCE_S = 20.0
+_WARM_UPS = 3
+_HELD = {"Prefer": "wait=20"}
+
+
+def measure(bench: Bench) -> list[Row]:
+    retriever = bench.kennel.retrievers.noop
+    with (
+        bench.naive.worker(),
+        bench.kennel.worker() as worker,
+        contextlib.closing(bench.naive.client()) as naive,
+        contextlib.closing(bench.kennel.client(retriever.namespace_id)) as kennel,
+    ):
+        wait_for(
+            lambda: kennel.call("GET", "/v1/health")["workers_online"], worker, START_S, "a worker online"
+        )
+        ways = {
+            "naive, polled every 50 ms": lambda: _polled(naive, "/executions", "/executions/", 0.05),
+            "naive, polled every 10 ms": lambda: _polled(naive, "/executions", "/executions/", 0.01),
+            "polled every 50 ms": lambda: _polled(kennel, *_paths(retriever), 0.05),
+            "held: GET with Prefer: wait": lambda: _held_get(kennel, *_paths(retriever)),
+            "held: execute with Prefer: wait": lambda: _held_execute(kennel, retriever),
+        }
+        taken_ms = {name: _Timed(way) for name, way in ways.items()}
+        for timed in [*list(taken_ms.values()) * _WARM_UPS]:
+            timed.way()
+        for timed in in_turns(bench.effort.latency_runs, list(taken_ms.values())):
+            timed.take()
+    return _rows({name: timed.taken_ms for name, timed in taken_ms.items()})
+
+
+class _Timed:
+    """One way to learn of the end, and how long it took each time."""
+
+    def __init__(self, way: Callable[[], None]) -> None:
+        self.way = way
+        self.taken_ms: list[float] = []
+
+    def take(self) -> None:
+        began_s = time.perf_counter()
+        self.way()
+        self.taken_ms.append((time.perf_counter() - began_s) * 1000)
+
+
+def _rows(taken_ms: dict[str, list[float]]) -> list[Row]:
+    slow, fast = taken_ms["naive, polled every 50 ms"], taken_ms["naive, polled every 10 ms"]
+    rows = []
+    for name in ("polled every 50 ms", "held: GET with Prefer: wait", "held: execute with Prefer: wait"):
+        target = at_most(0.25) if name.startswith("held") else None
+        for share, label in ((0.5, "p50"), (0.99, "p99")):
+            ours = [percentile(taken_ms[name], share)]
+            group = f"latency, submit to seen complete: {name}"
+            rows += [
+                Row(
+                    group,
+                    f"{label} / naive polled every 50 ms",
+                    "ms",
+                    ours,
+                    [percentile(slow, share)],
+                    target,
+                ),
+                Row(group, f"{label} / naive polled every 10 ms", "ms", ours, [percentile(fast, share)]),
+            ]
+            target = None
+    return rows
+
+
+def _paths(retriever: Retriever) -> tuple[str, str]:
+    return f"{retriever.path}/execute", f"{retriever.path}/executions/"
+
+
+def _polled(client: Client, submit_path: str, poll_path: str, pause_s: float) -> None:
+    execution_id = client.call("POST", submit_path, _BODY)["execution_id"]
+    give_up_at_s = time.monotonic() + _PATIENCE_S
+    while not _is_done(client.call("GET", poll_path + execution_id)):
+        if time.monotonic() > give_up_at_s:
+            raise BenchError(f"{poll_path}{execution_id} is not complete after {_PATIENCE_S:g} s")
+        time.sleep(pause_s)
+
+
+def _held_get(client: Client, submit_path: str, poll_path: str) -> None:
+    execution_id = client.call("POST", submit_path, _BODY)["execution_id"]
+    _must_be_done(client.call("GET", poll_path + execution_id, **_HELD))
+
+
+def _held_execute(client: Client, retriever: Retriever) -> None:
+    _must_be_done(client.call("POST", _paths(retriever)[0], _BODY, **_HELD))
+
+
+def _is_done(answer: dict[str, object]) -> bool:
+    if answer["status"] in _FAILED:
+        raise BenchError(f"an execution ended badly: {answer}")
+    return answer["status"] in _DONE
+
+
+def _must_be_done(answer: dict[str, object]) -> None:
+    if not _is_done(answer):
+        raise BenchError(f"a held request was answered early: {answer}")
