@@ -1,11 +1,11 @@
-"""Runs the stages of one execution: order, timing, counts, credits, budget, error wrapping."""
+"""Runs the stages of one execution: order, budget, deadline, error wrapping, the final result."""
 
 from __future__ import annotations
 
 import logging
-import time
+import traceback
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -19,45 +19,18 @@ from shared.models.document import Document
 from shared.models.execution import Budget, Claim, Detail, Page, Status, figures, pagination_of
 from shared.stores.ledger import Outcome
 from shared.templates import Scope, render, render_filters
+from workers.books import Books, StageEntry
 from workers.context import StageContext
 from workers.definition import Definition, PlannedStage
 from workers.run import Run, Stop
 from workers.selection import Selection
-from workers.stages.base import Stage
 
 log = logging.getLogger("kennel.pipeline")
 
+_FRAMES_MAX = 6
+
+# What goes from stage to stage: documents, or a question to the engine that still grows.
 Upstream = Selection | list[Document]
-
-
-@dataclass(slots=True)
-class StageEntry:
-    """What the statistics say of one stage."""
-
-    planned: PlannedStage
-    begun: float
-    behind_search: bool = False
-    input_count: int = 0
-    output_count: int = 0
-    duration_ms: float = 0.0
-    credits: float = 0.0
-    error: str | None = None
-    metadata: dict[str, Any] = field(default_factory=dict)
-
-    def statistics(self) -> dict[str, Any]:
-        body: dict[str, Any] = {
-            "input_count": self.input_count,
-            "output_count": self.output_count,
-            "duration_ms": round(self.duration_ms, 3),
-            "efficiency": round(self.output_count / self.input_count, 6) if self.input_count else 0.0,
-            "cache_hit": False,
-            "stage_cache_hit": False,
-        }
-        if self.error is not None:
-            body["error"] = self.error
-        if self.metadata:
-            body["metadata"] = self.metadata
-        return body
 
 
 class StageFailed(Exception):
@@ -84,15 +57,10 @@ class Pipeline:
         self._cursor_secret = cursor_secret
         self._max_time_ms = definition.budget.max_time_ms or max_time_ms
         self._result_max_bytes = result_max_bytes
-        self._begun = time.monotonic()
         self._refs = [CollectionRef(self._claim.namespace_id, c) for c in self._claim.request.collection_ids]
-        self._entries: list[StageEntry] = []
+        self._books = Books(self._claim, definition.budget)
+        # Stages whose work is part of the upstream Selection; they end when it is fetched.
         self._unfetched: list[StageEntry] = []
-        self._settled = 0
-        self._credits = 0.0
-        self._warnings = list(self._claim.request.warnings)
-        self._relaxations: list[str] = []
-        self._degraded: list[dict[str, Any]] = []
 
     def run(self) -> Outcome:
         """Every stage in order.
@@ -101,9 +69,8 @@ class Pipeline:
             Stop: the execution must not go on here; nothing is to be written.
         """
         try:
-            upstream: Upstream = Selection(
-                self._refs, where=self._filter(self._claim.request.filters, ("filters",))
-            )
+            condition = self._filter(self._claim.request.filters, ("filters",))
+            upstream: Upstream = Selection(self._refs, where=condition)
             for planned in self._definition.stages:
                 upstream = self._stage(planned, upstream)
             return self._completed(self._documents(upstream))
@@ -116,19 +83,15 @@ class Pipeline:
 
     def _stage(self, planned: PlannedStage, upstream: Upstream) -> Upstream:
         self._check()
-        entry = StageEntry(planned, time.perf_counter(), behind_search=_has_search(upstream))
-        if planned.skip_on_error:
-            upstream = self._documents(upstream) if self._unfetched else upstream
+        if planned.skip_on_error and self._unfetched:
+            upstream = self._documents(upstream)  # so that only its own failure is skipped
+        entry = StageEntry(planned)
         try:
             return self._attempt(entry, upstream)
         except (Stop, StageFailed, BudgetExceeded):
             raise
         except Exception as error:
-            message = _sentence(entry.planned, error)
-            if not planned.skip_on_error:
-                self._settle(entry, error=message)
-                raise StageFailed(message) from error
-            return self._skip(entry, message, upstream)
+            return self._stage_error(entry, upstream, error)
 
     def _attempt(self, entry: StageEntry, upstream: Upstream) -> Upstream:
         planned = entry.planned
@@ -139,68 +102,71 @@ class Pipeline:
         if isinstance(upstream, Selection):
             refined = stage.refine(upstream, context)
             if refined is not None:
+                entry.behind_search = upstream.query is not None
                 self._unfetched.append(entry)
-                return self._fetch(refined) if planned.skip_on_error else refined
+                return self._fetched(refined) if planned.skip_on_error else refined
         documents = self._documents(upstream)
         output = stage.run(documents, context)
         entry.metadata.update(output.metadata)
         entry.input_count, entry.output_count = len(documents), len(output.documents)
-        self._settle(entry, stage)
+        self._ended(entry)
         return output.documents
 
-    def _rendered(self, planned: PlannedStage) -> Mapping[str, Any]:
-        scope = self._scope()
-        rest = {k: v for k, v in planned.parameters.items() if k not in planned.stage.filter_parameters}
-        parameters: dict[str, Any] = render(rest, scope, loc=("parameters",))
-        for name in planned.stage.filter_parameters:
-            if planned.parameters.get(name) is not None:
-                parameters[name] = self._filter_tree(planned.parameters[name], ("parameters", name))
-        return parameters
-
-    def _skip(self, entry: StageEntry, message: str, upstream: Upstream) -> list[Document]:
-        """`on_error: skip`: the previous stage's documents go on, and the run counts as degraded."""
+    def _stage_error(self, entry: StageEntry, upstream: Upstream, error: Exception) -> list[Document]:
+        """End the run, or with `on_error: skip` go on with the documents of the stage before."""
+        sentence = _sentence(entry.planned, error)
+        if not entry.planned.skip_on_error:
+            self._ended(entry, sentence)
+            raise StageFailed(sentence) from error
         self._unfetched.clear()
         documents = upstream if isinstance(upstream, list) else []
         entry.input_count = entry.output_count = len(documents)
-        self._settle(entry, error=message)
-        self._degraded.append(
-            {
-                "resource": "stage",
-                "id": entry.planned.stage_id,
-                "reason": message,
-                "next_step": "Repair the stage, or read the documents as they were before it.",
-                "stage": entry.planned.name,
-            }
-        )
+        self._ended(entry, sentence)
+        self._books.note_skipped(entry)
         return documents
+
+    def _ended(self, entry: StageEntry, error: str | None = None) -> None:
+        """Enter it in the books, tell whoever watches, and stop where the credits are used up."""
+        entry.end(error)
+        self._books.enter(entry)
+        self._log(entry)
+        if error is not None and not entry.planned.skip_on_error:
+            return
+        following = entry.planned.index + 1
+        if following < len(self._definition.stages):
+            name = self._definition.stages[following].name
+            self._run.publish(name, self._books.stages_completed, self._books.snapshot)
+        limit = self._definition.budget.max_credits
+        if limit is not None and self._books.credits_used > limit:
+            raise BudgetExceeded(
+                f"max_credits exceeded: {self._books.credits_used:.6g} used of {limit:g} after stage "
+                f"{entry.planned.name!r}; raise the limit or simplify the stages"
+            )
 
     # Documents that are still in the engine
 
     def _documents(self, upstream: Upstream) -> list[Document]:
-        return self._fetch(upstream) if isinstance(upstream, Selection) else upstream
+        return self._fetched(upstream) if isinstance(upstream, Selection) else upstream
 
-    def _fetch(self, selection: Selection) -> list[Document]:
-        """Ask the engine, and settle the stages whose work it did; the first of them gets the time."""
+    def _fetched(self, selection: Selection) -> list[Document]:
+        """Ask the engine, and end the stages whose work it did; the first of them gets the time."""
         waiting, self._unfetched = self._unfetched, []
-        begun = time.perf_counter()
         try:
             fetched = selection.fetch(self._store)
         except KennelError as error:
-            if not waiting:
+            if not waiting or waiting[0].planned.skip_on_error:
                 raise
-            message = _sentence(waiting[0].planned, error)
-            if waiting[0].planned.skip_on_error:
-                raise
-            self._settle(waiting[0], error=message)
-            raise StageFailed(message) from error
+            self._stage_error(waiting[0], selection, error)
+            raise
         count = 0
-        for entry in waiting:
+        for position, entry in enumerate(waiting):
             entry.input_count = count
             count = entry.output_count = len(fetched.documents) if entry.behind_search else fetched.found
             if len(waiting) > 1:
                 entry.metadata["pushed_down"] = True
-            self._settle(entry, entry.planned.stage, begun_at=begun if entry is not waiting[0] else None)
-            begun = time.perf_counter()
+            if position > 0:
+                entry.restart_clock()
+            self._ended(entry)
         return fetched.documents
 
     def _narrowed(self, upstream: Upstream, condition: Filter | None) -> Upstream:
@@ -215,23 +181,30 @@ class Pipeline:
 
     # Filters and templates
 
+    def _rendered(self, planned: PlannedStage) -> Mapping[str, Any]:
+        filters = planned.stage.filter_parameters
+        rest = {name: value for name, value in planned.parameters.items() if name not in filters}
+        parameters: dict[str, Any] = render(rest, self._scope(), loc=("parameters",))
+        for name in filters:
+            if planned.parameters.get(name) is not None:
+                parameters[name] = self._filter_tree(planned.parameters[name], ("parameters", name))
+        return parameters
+
     def _scope(self) -> Scope:
-        budget = self._definition.budget
-        report = budget.report(self._credits, self._spent_ms())
+        report = self._books.budget_report()
         context = {
             "execution_id": self._claim.execution_id,
             "namespace_id": self._claim.namespace_id,
             "budget_remaining": report["credits_remaining"],
             "time_used_ms": report["time_used_ms"],
         }
-        stages = {entry.planned.name: entry.statistics() for entry in self._entries}
-        return Scope(inputs=self._claim.request.inputs, context=context, stage=stages)
+        return Scope(inputs=self._claim.request.inputs, context=context, stage=self._books.statistics())
 
     def _filter_tree(self, tree: Mapping[str, Any], loc: Sequence[str | int]) -> Any:
         """The tree with its values in place; a condition without its input is dropped and reported."""
         substituted, missing = substitute_dynamic(tree, self._claim.request.inputs)
         rendered, dropped = render_filters(substituted, self._scope(), loc=loc)
-        self._relaxations += [
+        self._books.relaxations += [
             f"condition on {name!r} dropped: its input was not given" for name in missing + dropped
         ]
         return rendered
@@ -239,7 +212,7 @@ class Pipeline:
     def _filter(self, tree: Mapping[str, Any] | None, loc: Sequence[str | int]) -> Filter | None:
         return parse_filter(self._filter_tree(tree, loc), loc=loc) if tree else None
 
-    # Limits and bookkeeping
+    # What a stage is given, and limits
 
     def _context(self, planned: PlannedStage) -> StageContext:
         return StageContext(
@@ -250,55 +223,20 @@ class Pipeline:
             inputs=self._claim.request.inputs,
             collections=self._refs,
             documents=self._store,
-            warn=self._warnings.append,
+            warn=self._books.warnings.append,
             check=self._check,
         )
 
-    def _spent_ms(self) -> float:
-        return self._claim.spent_ms + (time.monotonic() - self._begun) * 1000
-
     def _check(self) -> None:
         self._run.check()
-        spent_ms = self._spent_ms()
+        spent_ms = self._books.spent_ms()
         if spent_ms > self._max_time_ms:
             raise BudgetExceeded(
                 f"max_time_ms exceeded: {spent_ms:.0f} ms used of {self._max_time_ms} ms; "
                 "raise the limit or simplify the stages"
             )
 
-    def _settle(
-        self,
-        entry: StageEntry,
-        stage: Stage[Any] | type[Stage[Any]] | None = None,
-        *,
-        error: str | None = None,
-        begun_at: float | None = None,
-    ) -> None:
-        """A stage has ended: note it, charge it, tell whoever watches."""
-        entry.duration_ms = (time.perf_counter() - (begun_at or entry.begun)) * 1000
-        entry.error = error
-        self._entries.append(entry)
-        if error is None:
-            self._settled += 1
-            entry.credits = entry.planned.stage.credits_for(entry.input_count)
-            self._credits += entry.credits
-        elif entry.planned.skip_on_error:
-            self._settled += 1
-        self._log(entry)
-        following = entry.planned.index + 1
-        if following < len(self._definition.stages):
-            name = self._definition.stages[following].name
-            self._run.publish(name, self._settled, self._detail_now)
-        limit = self._definition.budget.max_credits
-        if error is None and limit is not None and self._credits > limit:
-            raise BudgetExceeded(
-                f"max_credits exceeded: {self._credits:.6g} used of {limit:g} after stage "
-                f"{entry.planned.name!r}; raise the limit or simplify the stages"
-            )
-
     def _log(self, entry: StageEntry) -> None:
-        if entry.error is None and not log.isEnabledFor(logging.DEBUG):
-            return
         log_event(
             log,
             "stage.failed" if entry.error else "stage.completed",
@@ -311,33 +249,7 @@ class Pipeline:
             output_count=entry.output_count,
         )
 
-    # Answers
-
-    def _figures(self, returned: int = 0) -> bytes:
-        processed = sum(max(entry.input_count, entry.output_count) for entry in self._entries)
-        return figures(credits_used=self._credits, processed=processed, returned=returned)
-
-    def _detail(self, documents: Sequence[Any], pagination: Mapping[str, Any]) -> bytes:
-        spent_ms = self._spent_ms()
-        request = self._claim.request
-        interpretation = dict(request.interpretation)
-        if self._relaxations:
-            interpretation["relaxations"] = self._relaxations
-        return Detail(
-            budget=self._definition.budget.report(self._credits, spent_ms),
-            pagination=pagination,
-            stages={entry.planned.name: entry.statistics() for entry in self._entries},
-            total_time_ms=spent_ms,
-            credits_used=self._credits,
-            documents=documents,
-            degraded=self._degraded,
-            warnings=self._warnings,
-            interpretation=interpretation,
-        ).to_json()
-
-    def _detail_now(self) -> tuple[bytes, bytes]:
-        page = self._claim.request.page
-        return self._detail([], pagination_of(page, 0, 0, None)), self._figures()
+    # Outcomes
 
     def _completed(self, documents: list[Document]) -> Outcome:
         self._check()
@@ -345,13 +257,16 @@ class Pipeline:
         self._refuse_oversized(rows)
         page = self._claim.request.page
         shown = rows[page.offset : page.offset + page.size]
-        cursor = self._next_cursor(page, len(rows))
-        detail = self._detail(
-            [orjson.Fragment(row) for row in shown], pagination_of(page, len(rows), len(shown), cursor)
+        pagination = pagination_of(page, len(rows), len(shown), self._next_cursor(page, len(rows)))
+        detail = self._books.detail([orjson.Fragment(row) for row in shown], pagination)
+        return Outcome(
+            Status.DEGRADED if self._books.degraded else Status.COMPLETED,
+            None,
+            self._books.stages_completed,
+            detail,
+            self._books.figures(len(shown)),
+            documents=rows if len(shown) < len(rows) else (),
         )
-        status = Status.DEGRADED if self._degraded else Status.COMPLETED
-        whole = rows if len(shown) < len(rows) else ()
-        return Outcome(status, None, self._settled, detail, self._figures(len(shown)), whole)
 
     def _next_cursor(self, page: Page, total: int) -> str | None:
         following = page.offset + page.size
@@ -368,23 +283,8 @@ class Pipeline:
             )
 
     def _failed(self, message: str) -> Outcome:
-        page = self._claim.request.page
-        detail = self._detail([], pagination_of(page, 0, 0, None))
-        return Outcome(Status.FAILED, message, self._settled, detail, self._figures())
-
-
-def _has_search(upstream: Upstream) -> bool:
-    return isinstance(upstream, Selection) and upstream.query is not None
-
-
-def _sentence(planned: PlannedStage, error: Exception) -> str:
-    """What went wrong, where; the text of an unforeseen exception stays in the worker's log."""
-    if isinstance(error, KennelError):
-        reason = error.message
-    else:
-        reason = f"unexpected {type(error).__name__}; the worker's log has more"
-        log.exception("stage %s raised", planned.stage_id)
-    return f"stage {planned.name!r} (index {planned.index}, {planned.stage_id}) failed: {reason}"
+        books = self._books
+        return Outcome(Status.FAILED, message, books.stages_completed, books.detail(), books.figures())
 
 
 def failed_before_start(claim: Claim, message: str) -> Outcome:
@@ -392,3 +292,20 @@ def failed_before_start(claim: Claim, message: str) -> Outcome:
     pagination = pagination_of(claim.request.page, 0, 0, None)
     detail = Detail(budget=Budget().report(0.0, claim.spent_ms), pagination=pagination)
     return Outcome(Status.FAILED, message, 0, detail.to_json(), figures())
+
+
+def log_unforeseen(error: Exception, **fields: Any) -> None:
+    """Where in the code it happened; never the exception's own text, which may quote a document."""
+    frames = traceback.extract_tb(error.__traceback__)[-_FRAMES_MAX:]
+    places = " > ".join(f"{Path(frame.filename).name}:{frame.lineno}:{frame.name}" for frame in frames)
+    log_event(log, "unforeseen", level=logging.ERROR, error=type(error).__name__, at=places, **fields)
+
+
+def _sentence(planned: PlannedStage, error: Exception) -> str:
+    """What went wrong, where; the text of an unforeseen exception may hold anything, so it is left out."""
+    if isinstance(error, KennelError):
+        reason = error.message
+    else:
+        reason = f"unexpected {type(error).__name__}; the worker's log says where"
+        log_unforeseen(error, stage=planned.name)
+    return f"stage {planned.name!r} (index {planned.index}, {planned.stage_id}) failed: {reason}"

@@ -20,7 +20,7 @@ from shared.settings import Settings
 from shared.stores.ledger import Ledger, Outcome
 from workers.definition import DefinitionCache
 from workers.keeper import Keeper
-from workers.pipeline import Pipeline, failed_before_start
+from workers.pipeline import Pipeline, failed_before_start, log_unforeseen
 from workers.run import ExecutionLost, HandedBack, Run, Stop
 from workers.stopping import StopFlag
 
@@ -92,9 +92,9 @@ class WorkerProcess:
         except KennelError as error:
             return failed_before_start(run.claim, error.message)
         except Exception as error:
-            log.exception("execution %s", run.claim.execution_id)
+            log_unforeseen(error, execution_id=run.claim.execution_id)
             return failed_before_start(
-                run.claim, f"unexpected {type(error).__name__}; the worker's log has more"
+                run.claim, f"unexpected {type(error).__name__}; the worker's log says where"
             )
 
     def _read(self, key: str) -> bytes | None:

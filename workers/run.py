@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("kennel.worker")
 
-# Makes (detail, figures) as they are now; called by the keeper's thread too.
+# Makes (detail, figures) as they are when they are sent, maybe by the keeper's thread.
 Snapshot = Callable[[], tuple[bytes, bytes]]
 
 
@@ -44,7 +44,7 @@ class Run:
         self._keeper = keeper
         self._lock = threading.Lock()
         self._number = 0
-        self._unsent: tuple[str | None, int, bytes, bytes] | None = None
+        self._unsent: tuple[str | None, int, Snapshot] | None = None
         self._written_at = time.monotonic()  # the claim wrote the first stage
         self._closed = False
 
@@ -61,9 +61,7 @@ class Run:
         Progress is never later than the interval, even if the next stage takes long: the keeper sends
         what is unsent. What `finish` overtakes is not sent at all.
         """
-        detail_and_figures = snapshot()
-        with self._lock:
-            self._unsent = (stage, stages_completed, *detail_and_figures)
+        self._unsent = (stage, stages_completed, snapshot)
         due_at = self._written_at + self._keeper.progress_interval_s
         if time.monotonic() >= due_at:
             self.flush()
@@ -75,11 +73,13 @@ class Run:
         with self._lock:
             if self._unsent is None or self._closed:
                 return
-            unsent, self._unsent = self._unsent, None
+            (stage, stages_completed, snapshot), self._unsent = self._unsent, None
             self._number += 1
             self._written_at = time.monotonic()
             try:
-                self.lost |= not self._keeper.ledger.progress(self.claim, self._number, *unsent)
+                self.lost |= not self._keeper.ledger.progress(
+                    self.claim, self._number, stage, stages_completed, *snapshot()
+                )
             except (Unavailable, RedisError) as error:  # the next write has it all
                 log_event(log, "progress.failed", level=logging.WARNING, error=str(error),
                           execution_id=self.claim.execution_id)  # fmt: skip

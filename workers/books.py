@@ -1,0 +1,122 @@
+"""The books of one run: what each stage did, what it cost, and the answer made of that."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from shared.models.execution import Budget, Claim, Detail, figures, pagination_of
+from workers.definition import PlannedStage
+
+
+@dataclass(slots=True)
+class StageEntry:
+    """What the statistics say of one stage."""
+
+    planned: PlannedStage
+    behind_search: bool = False  # the engine does its work on a search's hits
+    begun: float = field(default_factory=time.perf_counter)
+    input_count: int = 0
+    output_count: int = 0
+    duration_ms: float = 0.0
+    credits: float = 0.0
+    error: str | None = None
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+    def restart_clock(self) -> None:
+        """Leave out what went before: another stage accounts for it."""
+        self.begun = time.perf_counter()
+
+    def end(self, error: str | None = None) -> None:
+        """Stop its clock, and charge it if it completed."""
+        self.duration_ms = (time.perf_counter() - self.begun) * 1000
+        self.error = error
+        if error is None:
+            self.credits = self.planned.stage.credits_for(self.input_count)
+
+    def statistics(self) -> dict[str, Any]:
+        body: dict[str, Any] = {
+            "input_count": self.input_count,
+            "output_count": self.output_count,
+            "duration_ms": round(self.duration_ms, 3),
+            "efficiency": round(self.output_count / self.input_count, 6) if self.input_count else 0.0,
+            "cache_hit": False,
+            "stage_cache_hit": False,
+        }
+        if self.error is not None:
+            body["error"] = self.error
+        if self.metadata:
+            body["metadata"] = self.metadata
+        return body
+
+
+class Books:
+    """Written by the run's thread; the keeper's thread may read them in between."""
+
+    def __init__(self, claim: Claim, budget: Budget) -> None:
+        self._claim = claim
+        self._budget = budget
+        self._begun = time.monotonic()
+        self.entries: list[StageEntry] = []
+        self.credits_used = 0.0
+        self.stages_completed = 0
+        self.warnings = list(claim.request.warnings)
+        self.relaxations: list[str] = []
+        self.degraded: list[dict[str, Any]] = []
+
+    def spent_ms(self) -> float:
+        """Run time over all attempts."""
+        return self._claim.spent_ms + (time.monotonic() - self._begun) * 1000
+
+    def enter(self, entry: StageEntry) -> None:
+        """A stage has ended."""
+        self.credits_used += entry.credits
+        self.stages_completed += entry.error is None or entry.planned.skip_on_error
+        self.entries.append(entry)
+
+    def note_skipped(self, entry: StageEntry) -> None:
+        """`on_error: skip` let the run go on without the stage; it will end as degraded."""
+        self.degraded.append(
+            {
+                "resource": "stage",
+                "id": entry.planned.stage_id,
+                "reason": entry.error,
+                "next_step": "Repair the stage, or read the documents as they were before it.",
+                "stage": entry.planned.name,
+            }
+        )
+
+    def budget_report(self) -> dict[str, Any]:
+        return self._budget.report(self.credits_used, self.spent_ms())
+
+    def statistics(self) -> dict[str, dict[str, Any]]:
+        """By stage name, in the order in which they ended."""
+        return {entry.planned.name: entry.statistics() for entry in self.entries}
+
+    def detail(self, documents: Sequence[Any] = (), pagination: Mapping[str, Any] | None = None) -> bytes:
+        """The worker's part of the answer; without documents, as it is while the run goes on."""
+        interpretation = dict(self._claim.request.interpretation)
+        if self.relaxations:
+            interpretation["relaxations"] = self.relaxations
+        return Detail(
+            budget=self.budget_report(),
+            pagination=pagination or pagination_of(self._claim.request.page, 0, 0, None),
+            stages=self.statistics(),
+            total_time_ms=self.spent_ms(),
+            credits_used=self.credits_used,
+            documents=documents,
+            degraded=self.degraded,
+            warnings=self.warnings,
+            interpretation=interpretation,
+        ).to_json()
+
+    def figures(self, returned: int = 0) -> bytes:
+        """The line in the history."""
+        processed = sum(max(entry.input_count, entry.output_count) for entry in self.entries)
+        return figures(credits_used=self.credits_used, processed=processed, returned=returned)
+
+    def snapshot(self) -> tuple[bytes, bytes]:
+        """(detail, figures) as they are now."""
+        return self.detail(), self.figures()
