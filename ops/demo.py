@@ -124,6 +124,7 @@ def _load_documents(api: _Api, log: Callable[[str], None]) -> None:
         expected = (collection.get("metadata") or {}).get("documents", 0)
         if collection["document_count"] >= expected:
             return
+    log("demo: reading the docstrings of the Python standard library")
     documents = _documents()
     if collection is None:
         about = {"documents": len(documents), "python_version": platform.python_version()}
