@@ -35,18 +35,25 @@ def free_port() -> int:
 def redis_server(directory: Path, port: int | None = None) -> Iterator[str]:
     """The URL of a server with the settings Kennel needs; it ends with the block."""
     port = port or free_port()
-    options = ["--bind", "127.0.0.1", "--port", str(port), "--dir", str(directory), "--save", ""]
-    process = subprocess.Popen(
-        [server_binary(), *options, "--appendonly", "yes", "--maxmemory-policy", "noeviction"],
-        stdout=subprocess.DEVNULL,
-    )
+    process = start_redis(directory, port)
     try:
-        with redis.Redis(port=port, socket_timeout=2) as client:
-            wait_until(lambda: _answers(client), 20, "the Redis server to start")
         yield f"redis://127.0.0.1:{port}/0"
     finally:
         process.terminate()
         process.wait(10)
+
+
+def start_redis(directory: Path, port: int) -> subprocess.Popen[bytes]:
+    """A server that answers; its data is in the directory, so a later one there finds it."""
+    options = ["--bind", "127.0.0.1", "--port", str(port), "--dir", str(directory), "--save", ""]
+    process = subprocess.Popen(
+        [server_binary(), *options, "--appendonly", "yes", "--maxmemory-policy", "noeviction"],
+        stdout=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    with redis.Redis(port=port, socket_timeout=2) as client:
+        wait_until(lambda: _answers(client), 20, "the Redis server to start")
+    return process
 
 
 def _answers(client: redis.Redis) -> bool:
