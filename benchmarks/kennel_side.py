@@ -8,15 +8,15 @@ import json
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import orjson
 
 from benchmarks.client import Client
 from benchmarks.load import Requests
 from benchmarks.processes import ROOT, Process, running, wait_for
+from benchmarks.retrievers import STAGE_NAMES, Retriever, set_up
 from benchmarks.servers import HOST, QUERY, START_S, RedisServer, redis_server
 from benchmarks.stages import BenchNoop, BenchSleep, write_package
 from ops.commands import POOL_CLASS, api_arguments, environment, worker_arguments
@@ -24,33 +24,11 @@ from ops.ports import free_port
 from shared import broker, ids, keys
 from shared.models.execution import Budget, Detail, Page, Status, figures, pagination_of
 from shared.redis_link import RedisLink
+from shared.redis_sync import texts
 from shared.settings import Settings
 from shared.stores.api_keys import ensure_key
 from shared.stores.ledger import Ledger, Outcome
 from shared.stores.resources import cancel_pending
-
-STAGE_NAMES = ("one", "two", "three")
-_INPUT_SCHEMA = {"query": {"type": "string", "required": True}}
-_DOCUMENTS = 10
-
-
-@dataclass(frozen=True, slots=True)
-class Retriever:
-    namespace_id: str
-    retriever_id: str
-
-    @property
-    def path(self) -> str:
-        return f"/v1/retrievers/{self.retriever_id}"
-
-
-@dataclass(frozen=True, slots=True)
-class Retrievers:
-    """What the measurements execute; each has three stages."""
-
-    noop: Retriever
-    sleep: Retriever
-    search: Retriever  # lexical search, filter and sort over 10 documents
 
 
 class Kennel:
@@ -70,7 +48,7 @@ class Kennel:
             wait_for(
                 lambda: all(self._has_stage(each) for each in stage_ids), worker, START_S, "the catalogue"
             )
-            self.retrievers = _set_up(client)
+            self.retrievers = set_up(client)
 
     def _has_stage(self, stage_id: str) -> bool:
         return bool(self.redis.client.hexists(keys.CATALOGUE, stage_id))
@@ -141,6 +119,17 @@ class Kennel:
         finally:
             await link.close()
 
+    def reports(self, retriever: Retriever, count: int) -> list[Mapping[str, Any]]:
+        """What the stages of its newest `count` completed executions said in their statistics."""
+        client = self.redis.client
+        newest = client.zrange(keys.history(retriever.retriever_id, Status.COMPLETED), -count, -1)
+        reported = []
+        for execution_id in texts(cast(list[bytes], newest)):
+            detail = cast(bytes, client.hget(keys.execution(execution_id), "detail"))
+            stages = orjson.loads(b"{" + detail[1:])["stage_statistics"]["stages"]
+            reported += [stage["metadata"] for stage in stages.values()]
+        return reported
+
     def completed(self, retriever: Retriever) -> int:
         """How many executions of the retriever have ended well. One command."""
         return int(self.redis.client.zcard(keys.history(retriever.retriever_id, Status.COMPLETED)))
@@ -179,55 +168,6 @@ def _is_live(client: Client) -> bool:
     return True
 
 
-def _set_up(client: Client) -> Retrievers:
-    empty = client.call("POST", "/v1/namespaces", {"namespace_name": "bench-empty"})["namespace_id"]
-    filled = client.call("POST", "/v1/namespaces", {"namespace_name": "bench-documents"})["namespace_id"]
-    source = {"collection_name": "bench", "source": {"type": "direct_upsert"}}
-    collection_id = client.call("POST", "/v1/collections", source, **{"X-Namespace": filled})["collection_id"]
-    documents = [
-        {
-            "document_id": f"doc_{i}",
-            "vectors": {},
-            "payload": {"text": f"fox number {i}", "price": i % 7, "sold": i % 2},
-        }
-        for i in range(_DOCUMENTS)
-    ]
-    upsert = {"collection_id": collection_id, "documents": documents}
-    client.call("POST", f"/v1/namespaces/{filled}/documents/upsert", upsert)
-    search = {
-        "feature_uri": "bm25",
-        "query": {"input_mode": "text", "value": "{{INPUT.query}}"},
-        "lexical": True,
-    }
-    return Retrievers(
-        noop=_retriever(client, empty, "noop", [(BenchNoop.stage_id, {})] * 3),
-        sleep=_retriever(client, empty, "sleep", [(BenchSleep.stage_id, {})] * 3),
-        search=_retriever(
-            client,
-            filled,
-            "search",
-            [
-                ("feature_search", {"searches": [search], "final_top_k": _DOCUMENTS}),
-                ("attribute_filter", {"field": "sold", "operator": "eq", "value": 1}),
-                ("sort_attribute", {"field": "price", "direction": "desc"}),
-            ],
-        ),
-    )
-
-
-def _retriever(client: Client, namespace_id: str, name: str, stages: Sequence[tuple[str, Any]]) -> Retriever:
-    body = {
-        "retriever_name": name,
-        "input_schema": _INPUT_SCHEMA,
-        "stages": [
-            {"stage_name": stage_name, "config": {"stage_id": stage_id, "parameters": parameters}}
-            for stage_name, (stage_id, parameters) in zip(STAGE_NAMES, stages, strict=True)
-        ],
-    }
-    answer = client.call("POST", "/v1/retrievers", body, **{"X-Namespace": namespace_id})
-    return Retriever(namespace_id, answer["retriever_id"])
-
-
 def _detail(stages_completed: int) -> bytes:
     """What a worker writes after that many no-op stages."""
     statistics: Mapping[str, Any] = {
@@ -245,15 +185,3 @@ def _detail(stages_completed: int) -> bytes:
         total_time_ms=1.0,
         credits_used=0.01 * stages_completed,
     ).to_json()
-
-
-def sleeps_of(kennel: Kennel, retriever: Retriever, count: int) -> list[Mapping[str, Any]]:
-    """What the stages of the newest `count` completed executions reported in their statistics."""
-    redis = kennel.redis.client
-    newest = redis.zrange(keys.history(retriever.retriever_id, Status.COMPLETED), -count, -1)
-    reported = []
-    for execution_id in newest:  # type: ignore[union-attr]
-        detail = redis.hget(keys.execution(execution_id.decode()), "detail")
-        stages = orjson.loads(b"{" + detail[1:])["stage_statistics"]["stages"]  # type: ignore[index]
-        reported += [stage["metadata"] for stage in stages.values()]
-    return reported

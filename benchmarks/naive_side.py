@@ -94,10 +94,8 @@ class Naive:
         self.redis.client.rename(_HELD_QUEUE, _QUEUE)
 
     def waiting(self) -> int:
-        """Tasks that have not begun: in the queue or in the worker's hands. One round trip."""
-        with self.redis.client.pipeline(transaction=False) as pipe:
-            pipe.llen(_QUEUE).hlen("unacked")
-            return sum(pipe.execute())
+        """Tasks in the queue; once it is empty, those in the worker's hands. One round trip until then."""
+        return int(self.redis.client.llen(_QUEUE)) or int(self.redis.client.hlen("unacked"))
 
 
 @contextlib.contextmanager

@@ -9,10 +9,11 @@ from typing import Any
 
 from benchmarks.bench import Bench, in_turns
 from benchmarks.figures import BenchError, Row, Target, at_least
-from benchmarks.kennel_side import Kennel, Retriever
+from benchmarks.kennel_side import Kennel
 from benchmarks.load import run_load
 from benchmarks.naive_side import Naive
 from benchmarks.processes import Process
+from benchmarks.retrievers import Retriever
 from benchmarks.servers import RedisServer, read_meters
 
 DRAIN_S = 90.0
@@ -74,7 +75,7 @@ def _kennel(kennel: Kennel, retriever: Retriever, count: int, **changed: Any) ->
         before = kennel.completed(retriever)
         run_load(kennel.submits(retriever), count=count)
         with kennel.worker(**changed) as worker:
-            watch_drain(
+            _meter_drain(
                 lambda: before + count - kennel.completed(retriever), count, worker, kennel.redis, samples
             )
 
@@ -85,45 +86,44 @@ def _naive(naive: Naive, worker: Process, hold: Callable[[int], None], count: in
     def drain(samples: _Samples) -> None:
         hold(count)
         naive.release()
-        watch_drain(naive.waiting, count, worker, naive.redis, samples)
+        _meter_drain(naive.waiting, count, worker, naive.redis, samples)
 
     return _Variant(drain)
 
 
-def watch_drain(
-    left: Callable[[], int], count: int, worker: Process, server: RedisServer, samples: _Samples | None = None
-) -> None:
-    """Wait until nothing is left, and add the figures between the first completion seen and the last.
-
-    Args:
-        left: how many of `count` have not been completed; one round trip.
+def wait_until_left(left: Callable[[], int], most: int, worker: Process) -> int:
+    """Wait until at most so many executions are left; returns how often it asked.
 
     Raises:
-        BenchError: it takes longer than DRAIN_S.
+        BenchError: the worker has ended, or it takes longer than DRAIN_S.
     """
     give_up_at_s = time.monotonic() + DRAIN_S
-    _wait_below(left, count, worker, give_up_at_s)
-    begun, begun_at_s, left_then = read_meters(worker, server), time.monotonic(), left()
-    questions = 2 + _wait_below(left, 1, worker, give_up_at_s)
-    seconds = time.monotonic() - begun_at_s
-    used = read_meters(worker, server).since(begun)
-    if samples is None:
-        return
-    if left_then <= 0:
-        raise BenchError(f"a backlog of {count} is too small to measure: it was gone within {_SAMPLE_S:g} s")
-    samples.rate.append(left_then / seconds)
-    samples.cpu_ms.append(used.cpu_s / left_then * 1000)
-    samples.commands.append((used.commands - questions) / left_then)
-    samples.round_trips.append((used.round_trips - questions) / left_then)
-
-
-def _wait_below(left: Callable[[], int], limit: int, worker: Process, give_up_at_s: float) -> int:
-    """Returns how often it asked."""
     questions = 1
-    while (now_left := left()) >= limit:
+    while (now_left := left()) > most:
         worker.check()
         if time.monotonic() > give_up_at_s:
             raise BenchError(f"{now_left} executions are left after {DRAIN_S:g} s; see {worker.log}")
         time.sleep(_SAMPLE_S)
         questions += 1
     return questions
+
+
+def _meter_drain(
+    left: Callable[[], int], count: int, worker: Process, server: RedisServer, samples: _Samples
+) -> None:
+    """Add the figures between the first completion that is seen and the last.
+
+    Args:
+        left: how many of `count` have not been completed; one round trip.
+    """
+    wait_until_left(left, count - 1, worker)
+    begun, begun_at_s, left_then = read_meters(worker, server), time.monotonic(), left()
+    questions = 2 + wait_until_left(left, 0, worker)
+    seconds = time.monotonic() - begun_at_s
+    used = read_meters(worker, server).since(begun)
+    if left_then <= 0:
+        raise BenchError(f"a backlog of {count} is too small to measure: it was gone within {_SAMPLE_S:g} s")
+    samples.rate.append(left_then / seconds)
+    samples.cpu_ms.append(used.cpu_s / left_then * 1000)
+    samples.commands.append((used.commands - questions) / left_then)
+    samples.round_trips.append((used.round_trips - questions) / left_then)

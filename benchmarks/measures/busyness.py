@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from benchmarks.bench import Bench
 from benchmarks.figures import Row, Target, busy_share
-from benchmarks.kennel_side import Kennel, sleeps_of
+from benchmarks.kennel_side import Kennel
 from benchmarks.load import run_load
-from benchmarks.measures.backlog import watch_drain
+from benchmarks.measures.backlog import wait_until_left
 from benchmarks.stages import BEGAN_AT_S, SLEPT_S
 
 _THREADS = 8
@@ -33,6 +33,6 @@ def _busy_percent(kennel: Kennel, count: int, task_events: bool) -> float:
     before = kennel.completed(retriever)
     run_load(kennel.submits(retriever), count=count)
     with kennel.worker(threads=_THREADS, task_events=task_events) as worker:
-        watch_drain(lambda: before + count - kennel.completed(retriever), count, worker, kennel.redis)
-    sleeps = [(stage[BEGAN_AT_S], stage[SLEPT_S]) for stage in sleeps_of(kennel, retriever, count)]
+        wait_until_left(lambda: before + count - kennel.completed(retriever), 0, worker)
+    sleeps = [(stage[BEGAN_AT_S], stage[SLEPT_S]) for stage in kennel.reports(retriever, count)]
     return 100 * busy_share(sleeps, _THREADS)

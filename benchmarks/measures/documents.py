@@ -16,10 +16,10 @@ from typing import Any
 import apsw
 import orjson
 
-from benchmarks.bench import Bench, in_turns
+from benchmarks.bench import Bench, Timed, in_turns
 from benchmarks.figures import BenchError, Row, at_most
-from shared.documents import CollectionRef, SqliteDocumentStore
-from shared.documents.store import DocumentWrite
+from shared.documents.sqlite.store import SqliteDocumentStore
+from shared.documents.store import CollectionRef, DocumentWrite
 from workers.context import StageContext
 from workers.selection import SELECTION_MAX, Selection
 from workers.stages.attribute_filter import AttributeFilter, AttributeFilterParameters
@@ -65,21 +65,18 @@ def measure(bench: Bench) -> list[Row]:
 def _compare(group: str, query: _Query, connection: apsw.Connection, repetitions: int) -> Row:
     """Raises BenchError when the two do not find the same."""
 
-    def by_hand() -> Found:
-        rows: Found = connection.execute(query.sql, query.values).fetchall()
-        return rows
+    def by_hand() -> list[tuple[Any, ...]]:
+        return connection.execute(query.sql, query.values).fetchall()
 
     expected, found = by_hand(), query.kennel()
     if found != expected or not found:
         raise BenchError(
             f"{query.name}: the stage found {len(found)} documents, SQL {len(expected)}, not the same"
         )
-    kennel, baseline = (query.kennel, []), (by_hand, [])
-    for ask, taken_ms in in_turns(repetitions, [kennel, baseline]):
-        began_s = time.process_time()
-        ask()
-        taken_ms.append((time.process_time() - began_s) * 1000)
-    return Row(group, f"{query.name} ({len(found)})", "ms", kennel[1], baseline[1], at_most(1.3))
+    kennel, baseline = Timed(query.kennel, time.process_time), Timed(by_hand, time.process_time)
+    for timed in in_turns(repetitions, [kennel, baseline]):
+        timed.take()
+    return Row(group, f"{query.name} ({len(found)})", "ms", kennel.taken_ms, baseline.taken_ms, at_most(1.3))
 
 
 def _fill(store: SqliteDocumentStore, count: int) -> None:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable
 
-from benchmarks.bench import Bench, in_turns
+from benchmarks.bench import Bench, Timed, in_turns
 from benchmarks.client import Client
 from benchmarks.figures import BenchError, Row, at_most, percentile
-from benchmarks.kennel_side import Retriever
 from benchmarks.processes import wait_for
+from benchmarks.retrievers import Retriever
 from benchmarks.servers import QUERY, START_S
 
 _BODY = {"inputs": {"query": QUERY}}
@@ -39,25 +38,12 @@ def measure(bench: Bench) -> list[Row]:
             "held: GET with Prefer: wait": lambda: _held_get(kennel, *_paths(retriever)),
             "held: execute with Prefer: wait": lambda: _held_execute(kennel, retriever),
         }
-        taken_ms = {name: _Timed(way) for name, way in ways.items()}
-        for timed in [*list(taken_ms.values()) * _WARM_UPS]:
-            timed.way()
-        for timed in in_turns(bench.effort.latency_runs, list(taken_ms.values())):
-            timed.take()
-    return _rows({name: timed.taken_ms for name, timed in taken_ms.items()})
-
-
-class _Timed:
-    """One way to learn of the end, and how long it took each time."""
-
-    def __init__(self, way: Callable[[], None]) -> None:
-        self.way = way
-        self.taken_ms: list[float] = []
-
-    def take(self) -> None:
-        began_s = time.perf_counter()
-        self.way()
-        self.taken_ms.append((time.perf_counter() - began_s) * 1000)
+        timed = {name: Timed(way) for name, way in ways.items()}
+        for each in in_turns(_WARM_UPS, list(timed.values())):
+            each.act()
+        for each in in_turns(bench.effort.latency_runs, list(timed.values())):
+            each.take()
+    return _rows({name: each.taken_ms for name, each in timed.items()})
 
 
 def _rows(taken_ms: dict[str, list[float]]) -> list[Row]:

@@ -7,7 +7,7 @@ import psutil
 from benchmarks.bench import Bench
 from benchmarks.figures import Row
 from benchmarks.load import run_load
-from benchmarks.measures.backlog import watch_drain
+from benchmarks.measures.backlog import wait_until_left
 from benchmarks.processes import Process
 
 _MB = 1e6
@@ -21,8 +21,8 @@ def measure(bench: Bench) -> list[Row]:
     run_load(kennel.submits(), count=count)
     run_load(naive.submits(), count=count)
     with kennel.worker() as ours, naive.worker() as theirs:
-        watch_drain(lambda: before + count - kennel.completed(retriever), count, ours, kennel.redis)
-        watch_drain(naive.waiting, count + 1, theirs, naive.redis)
+        wait_until_left(lambda: before + count - kennel.completed(retriever), 0, ours)
+        wait_until_left(naive.waiting, 0, theirs)
         pairs = [
             ("API", kennel.api, naive.api),
             ("worker with its children", ours, theirs),
