@@ -136,13 +136,11 @@ def from_http(error: HTTPException) -> KennelError:
         case 405:
             allow = (error.headers or {}).get("Allow", "")
             return MethodNotAllowed(f"this path takes {allow}", details={"allow": allow})
-        case 413:
-            return TooLarge("the request body is too large; send less at a time")
         case _:
             return BadRequest(str(error.detail))
 
 
-def install(app: FastAPI, *, body_max_bytes: int) -> None:
+def install(app: FastAPI) -> None:
     """Make every error of the app one envelope."""
 
     async def ours(request: Request, error: Exception) -> Response:
@@ -156,10 +154,7 @@ def install(app: FastAPI, *, body_max_bytes: int) -> None:
         assert isinstance(error, HTTPException)
         if error.status_code == 405:
             error.headers = {"Allow": ", ".join(_methods(request))}
-        translated = from_http(error)
-        if isinstance(translated, TooLarge):
-            translated.details["body_max_bytes"] = body_max_bytes
-        return _as_response(translated)
+        return _as_response(from_http(error))
 
     app.add_exception_handler(KennelError, ours)
     app.add_exception_handler(RequestValidationError, validation)

@@ -47,7 +47,7 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
         settings = Settings()
         configure_logging(settings, "api")
     app = build_app(settings)
-    return Outermost(FrontDoor(app, lambda: app.state.context))
+    return Outermost(FrontDoor(app, lambda: app.state.context), body_max_bytes=settings.body_max_bytes)
 
 
 def build_app(settings: Settings) -> FastAPI:
@@ -76,9 +76,8 @@ def build_app(settings: Settings) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,
         strict_content_type=False,
-        max_body_size=settings.body_max_bytes,
     )
-    errors.install(app, body_max_bytes=settings.body_max_bytes)
+    errors.install(app)
     openapi.install(app)
     for routes in _ROUTERS:
         app.include_router(routes.router)

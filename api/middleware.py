@@ -1,4 +1,4 @@
-"""The outermost layer: one log line per request, no exception past it, and slashes inside of names."""
+"""The outermost layer: the limit of bodies, one log line per request, slashes inside of names."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from urllib.parse import unquote
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.errors import error_response
+from shared.errors import TooLarge
 from shared.logs import log_event
 
 # Stands for an encoded slash while the path is split; a private-use character that no name can hold.
@@ -18,10 +19,11 @@ logger = logging.getLogger("kennel.api")
 
 
 class Outermost:
-    """Wraps the whole ASGI app."""
+    """Wraps the whole ASGI app; no exception gets past it."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, *, body_max_bytes: int) -> None:
         self._app = app
+        self._body_max_bytes = body_max_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -37,9 +39,11 @@ class Outermost:
             await send(message)
 
         try:
-            await self._app(_with_slashes(scope), receive, watched_send)
+            self._check_announced(scope)
+            await self._app(_with_slashes(scope), self._limited(receive), watched_send)
         except Exception as error:
-            logger.exception("request failed")
+            if not isinstance(error, TooLarge):
+                logger.exception("request failed")
             if not status:
                 await _send_error(error, watched_send)
         log_event(
@@ -50,6 +54,32 @@ class Outermost:
             path=scope["path"],
             status=status,
             duration_ms=(time.perf_counter() - started_s) * 1000,
+        )
+
+    def _check_announced(self, scope: Scope) -> None:
+        """Raises TooLarge before a byte of the body is read."""
+        for name, value in scope["headers"]:
+            if name == b"content-length" and value.isdigit() and int(value) > self._body_max_bytes:
+                raise self._too_large()
+
+    def _limited(self, receive: Receive) -> Receive:
+        """`receive`, raising TooLarge once the body is over the limit, which it need not have announced."""
+        size_bytes = 0
+
+        async def limited() -> Message:
+            nonlocal size_bytes
+            message = await receive()
+            size_bytes += len(message.get("body", b""))
+            if size_bytes > self._body_max_bytes:
+                raise self._too_large()
+            return message
+
+        return limited
+
+    def _too_large(self) -> TooLarge:
+        return TooLarge(
+            f"the request body is over {self._body_max_bytes:,} bytes; send less at a time",
+            details={"body_max_bytes": self._body_max_bytes},
         )
 
 

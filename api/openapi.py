@@ -8,7 +8,6 @@ import orjson
 from fastapi import FastAPI, Response
 from pydantic import BaseModel
 
-from api.errors import METHODS
 from api.schemas.common import ErrorAnswer
 
 _REASONS = {
@@ -30,13 +29,13 @@ _SECURITY = {"api_key": {"type": "http", "scheme": "bearer", "description": "An 
 ANONYMOUS: dict[str, Any] = {"security": []}
 
 
-def answers(model: Any, *statuses: int, anonymous: bool = False) -> dict[int | str, dict[str, Any]]:
-    """The `responses` of an operation: its 200, the errors named, and those that any call can get."""
-    errors = sorted({*statuses, *(() if anonymous else _ALWAYS)})
-    return {
-        200: {"model": model},
-        **{status: {"model": ErrorAnswer, "description": _REASONS[status]} for status in errors},
-    }
+def answers(model: Any, *statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The `responses` of an operation: its 200 and the errors named; 401 and 503 are added to all."""
+    return {200: {"model": model}, **{status: _error(status) for status in statuses}}
+
+
+def _error(status: int) -> dict[str, Any]:
+    return {"model": ErrorAnswer, "description": _REASONS[status]}
 
 
 def json_response(content: Any, *, status: int = 200, headers: dict[str, str] | None = None) -> Response:
@@ -48,25 +47,28 @@ def json_response(content: Any, *, status: int = 200, headers: dict[str, str] | 
 
 
 def install(app: FastAPI) -> None:
-    """Make the document say that a key is needed, and that 422 is our envelope."""
+    """Make the document say that a key is needed, what any call can answer, and what a 422 looks like."""
     generate = app.openapi
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
             document = generate()
-            document.setdefault("components", {})["securitySchemes"] = _SECURITY
+            document["components"]["securitySchemes"] = _SECURITY
             document["security"] = [{"api_key": []}]
             for path in document["paths"].values():
-                for method in METHODS:
-                    _use_envelope(path.get(method.lower(), {}).get("responses", {}))
+                for operation in path.values():
+                    _complete(operation)
             for name in ("HTTPValidationError", "ValidationError"):
-                document["components"].get("schemas", {}).pop(name, None)
+                document["components"]["schemas"].pop(name, None)
         return app.openapi_schema or {}
 
     app.openapi = openapi  # type: ignore[method-assign]
 
 
-def _use_envelope(responses: dict[str, Any]) -> None:
-    if "422" in responses:
-        schema = {"$ref": "#/components/schemas/ErrorAnswer"}
-        responses["422"] = {"description": _REASONS[422], "content": {"application/json": {"schema": schema}}}
+def _complete(operation: dict[str, Any]) -> None:
+    schema = {"$ref": "#/components/schemas/ErrorAnswer"}
+    responses = operation["responses"]
+    always = () if operation.get("security") == [] else _ALWAYS
+    for status in (*always, *((422,) if "422" in responses else ())):
+        content = {"application/json": {"schema": schema}}
+        responses[str(status)] = {"description": _REASONS[status], "content": content}

@@ -63,7 +63,7 @@ async def get_in_namespace(
 ) -> Response:
     """If several collections hold the id, the newest collection wins."""
     service = context.document_service
-    return json_response(await service.get_anywhere(access.namespace_id, document_id, vectors.names()))
+    return json_response(await service.get_anywhere(access.namespace_id, document_id, vectors.choice()))
 
 
 @router.post(
@@ -74,7 +74,7 @@ async def get_in_namespace(
 async def get_many(context: ContextDep, access: ReadAccess, body: DocumentBatchGet) -> Response:
     """Of any collection, in the order asked."""
     service = context.document_service
-    return json_response(await service.get_many(access.namespace_id, body.document_ids, body.vector_names()))
+    return json_response(await service.get_many(access.namespace_id, body.document_ids, body.vectors()))
 
 
 @router.get(
@@ -87,7 +87,7 @@ async def get_anywhere(
 ) -> Response:
     """If several collections hold the id, the newest collection wins."""
     service = context.document_service
-    return json_response(await service.get_anywhere(access.namespace_id, document_id, vectors.names()))
+    return json_response(await service.get_anywhere(access.namespace_id, document_id, vectors.choice()))
 
 
 @router.post(
@@ -175,7 +175,7 @@ async def get(
 ) -> Response:
     """The stored document, with its vectors if asked for."""
     service = context.document_service
-    return json_response(await service.get(access.namespace_id, collection, document_id, vectors.names()))
+    return json_response(await service.get(access.namespace_id, collection, document_id, vectors.choice()))
 
 
 @router.delete(

@@ -32,7 +32,7 @@ class Alive(BaseModel):
 @router.get(
     "",
     summary="Readiness",
-    responses=answers(Health, anonymous=True) | {503: {"model": Health}},
+    responses=answers(Health) | {503: {"model": Health}},
     openapi_extra=ANONYMOUS,
 )
 async def health(context: ContextDep) -> Response:
@@ -41,9 +41,7 @@ async def health(context: ContextDep) -> Response:
     return json_response(body, status=status, headers={"Retry-After": "2"} if status == 503 else None)
 
 
-@router.get(
-    "/liveness", summary="Liveness", responses=answers(Alive, anonymous=True), openapi_extra=ANONYMOUS
-)
+@router.get("/liveness", summary="Liveness", responses=answers(Alive), openapi_extra=ANONYMOUS)
 async def liveness() -> Response:
     """The process answers; nothing else is looked at."""
     return json_response(Alive())

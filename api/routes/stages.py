@@ -14,7 +14,7 @@ router = APIRouter(prefix="/v1/retrievers/stages", tags=["stages"])
 @router.get(
     "",
     summary="List the stages that retrievers can use",
-    responses=answers(list[StageDescription], 503, anonymous=True),
+    responses=answers(list[StageDescription], 503),
     openapi_extra=ANONYMOUS,
 )
 async def stages(context: ContextDep) -> Response:

@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Self
 
 from fastapi import Query
-from pydantic import BaseModel, Field, model_validator
+from pydantic import AfterValidator, BaseModel, Field, model_validator
 
 from api.schemas.common import NotYet, Pagination, PagingBody, RequestModel, Sort
+from shared.documents.store import RESERVED_FIELDS
 from shared.errors import InvalidInput
 
 BATCH_MAX = 1_000
 
 DocumentIds = Annotated[list[str], Field(min_length=1, max_length=BATCH_MAX)]
+
+
+def _no_system_name(vectors: dict[str, list[float]] | None) -> dict[str, list[float]] | None:
+    """Vectors are returned at the document's root, where these names are taken."""
+    taken = RESERVED_FIELDS & (vectors or {}).keys()
+    if taken:
+        raise ValueError(f"no vector may be named {min(taken)}")
+    return vectors
+
+
 Vectors = Annotated[
     dict[str, list[float]] | None,
+    AfterValidator(_no_system_name),
     Field(description="Vector name -> numbers; names are learnt on first write."),
 ]
 
@@ -86,37 +99,49 @@ class UpsertAnswer(BaseModel):
     warnings: list[str] = []
 
 
+@dataclass(frozen=True, slots=True)
+class VectorChoice:
+    """What of a document's vectors an answer shows."""
+
+    arrays: Sequence[str] | None = None  # names of those to show at the root; empty = all, None = none
+    names: bool = False  # list the names under `_vectors`
+
+    @classmethod
+    def of(cls, return_vectors: bool, names: bool | Sequence[str] | None) -> Self:
+        """As the client's two parameters say: `true` for the names asks for a list of names only."""
+        if names is None or isinstance(names, bool):
+            return cls(() if return_vectors else None, bool(names))
+        return cls(names)
+
+
 class VectorsWanted(RequestModel):
     return_vectors: Annotated[
         bool, Field(description="Add each vector at the document's root, under its name.")
     ] = False
     return_vector_names: Annotated[
-        bool | list[str] | None, Field(description="Only these vectors; `true` or none named = all.")
+        bool | list[str] | None, Field(description="Add only these; `true` lists all names under `_vectors`.")
     ] = None
     return_presigned_urls: Annotated[
         bool, Field(description="Documents hold no blobs, so there is nothing to sign.")
     ] = False
 
-    def vector_names(self) -> list[str] | None:
-        """The vectors asked for; an empty list = all, None = none."""
-        if isinstance(self.return_vector_names, list):
-            return self.return_vector_names
-        return [] if self.return_vectors or self.return_vector_names else None
+    def vectors(self) -> VectorChoice:
+        return VectorChoice.of(self.return_vectors, self.return_vector_names or None)
 
 
 @dataclass(frozen=True, slots=True)
 class VectorsQuery:
-    """The same as query parameters."""
+    """The same as query parameters; names are separated by commas."""
 
     return_vectors: bool = False
-    return_vector_names: Annotated[str | None, Query(description="`true`, or names separated by commas.")] = (
-        None
-    )
+    return_vector_names: Annotated[
+        str | None, Query(description="Names separated by commas; `true` lists them.")
+    ] = None
     return_presigned_urls: bool = False
     expand: Annotated[str | None, Query(description="Not supported yet.")] = None
 
-    def names(self) -> list[str] | None:
-        """As `VectorsWanted.vector_names`.
+    def choice(self) -> VectorChoice:
+        """As `VectorsWanted.vectors`.
 
         Raises:
             InvalidInput: expand.
@@ -125,10 +150,14 @@ class VectorsQuery:
             raise InvalidInput.at(
                 ["query", "expand"], "is not supported yet; leave it out", value=self.expand
             )
-        names = (self.return_vector_names or "").strip()
-        if names.lower() in ("", "false"):
-            return [] if self.return_vectors else None
-        return [] if names.lower() == "true" else [name.strip() for name in names.split(",")]
+        return VectorChoice.of(self.return_vectors, self.names())
+
+    def names(self) -> bool | list[str] | None:
+        """`return_vector_names` in the form that a body has."""
+        text = (self.return_vector_names or "").strip()
+        if text.lower() in ("", "true", "false"):
+            return text.lower() == "true" or None
+        return [name.strip() for name in text.split(",")]
 
 
 class DocumentListBody(PagingBody, VectorsWanted):
@@ -160,13 +189,19 @@ class DocumentListBody(PagingBody, VectorsWanted):
         """The body that a GET describes.
 
         Raises:
-            InvalidInput: search.
+            InvalidInput: search or expand.
         """
         if search:
             raise InvalidInput.at(
                 ["query", "search"], "is not supported yet; use a filter with the operator text"
             )
-        return cls(filters=filters, sort=sort, return_vectors=False, return_vector_names=vectors.names())
+        vectors.choice()  # refuses what a list cannot do either
+        return cls(
+            filters=filters,
+            sort=sort,
+            return_vectors=vectors.return_vectors,
+            return_vector_names=vectors.names(),
+        )
 
 
 class DocumentBatchGet(VectorsWanted):

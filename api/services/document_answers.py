@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 
+from api.schemas.documents import VectorChoice
 from shared.documents.store import CollectionRef, DocumentStore
 from shared.models.document import Document
 
@@ -17,24 +18,33 @@ def rendered(
     documents: DocumentStore,
     ref: CollectionRef,
     found: Sequence[Document],
-    vector_names: Sequence[str] | None = None,
+    vectors: VectorChoice,
     select: Sequence[str] | None = None,
 ) -> list[bytes]:
     """The JSON of each document.
 
     Args:
-        vector_names: Vectors to add at the root under their names; empty = all, None = none.
         select: Dotted paths to keep besides the ids; None = everything.
     """
-    if vector_names is None and select is None:
+    if vectors == VectorChoice() and select is None:
         return [document.raw or b"" for document in found]
-    vectors: Mapping[str, Mapping[str, Any]] = {}
-    if vector_names is not None:
-        vectors = documents.get_vectors(ref, [each.document_id for each in found], vector_names or None)
+    stored = documents.get_vectors(ref, [each.document_id for each in found], _names(vectors))
     return [
-        orjson.dumps({**_selected(each.payload, select), **vectors.get(each.document_id, {})})
+        orjson.dumps(_selected(each.payload, select) | _shown(stored.get(each.document_id, {}), vectors))
         for each in found
     ]
+
+
+def _names(vectors: VectorChoice) -> Sequence[str] | None:
+    """What to read from the store; None = all."""
+    return None if vectors.names or not vectors.arrays else vectors.arrays
+
+
+def _shown(stored: Mapping[str, Any], vectors: VectorChoice) -> dict[str, Any]:
+    shown: dict[str, Any] = {"_vectors": sorted(stored)} if vectors.names else {}
+    if vectors.arrays is not None:
+        shown |= stored
+    return shown
 
 
 def joined(name: str, bodies: Sequence[bytes], rest: Mapping[str, Any]) -> bytes:

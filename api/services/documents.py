@@ -17,6 +17,7 @@ from api.schemas.documents import (
     DocumentListBody,
     DocumentUpsert,
     UpsertBody,
+    VectorChoice,
 )
 from api.services.collections import CollectionService
 from api.services.document_answers import joined, rendered
@@ -24,7 +25,7 @@ from api.services.listing import sort_keys
 from shared import ids
 from shared.documents.cursor import cursor_of
 from shared.documents.store import CollectionRef, DocumentStore, DocumentWrite
-from shared.documents.stored import check_write
+from shared.documents.stored import check_write, pack_vector
 from shared.errors import InvalidInput, NotFound
 from shared.filters.ast import Filter
 from shared.filters.parse import parse_filter
@@ -89,31 +90,25 @@ class DocumentService:
             ],
         }
 
-    async def get(
-        self, namespace_id: str, collection: str, document_id: str, vector_names: Sequence[str] | None
-    ) -> bytes:
-        """The document, with the vectors asked for (empty = all, None = none)."""
+    async def get(self, namespace_id: str, collection: str, document_id: str, vectors: VectorChoice) -> bytes:
+        """The document, with the vectors asked for."""
         ref = await self._ref(namespace_id, collection)
 
         def read(documents: DocumentStore) -> bytes | None:
             found = documents.get(ref, [document_id])
-            return rendered(documents, ref, found, vector_names)[0] if found else None
+            return rendered(documents, ref, found, vectors)[0] if found else None
 
         return _found(await self._pool.run(read), document_id, f"collection {collection!r}")
 
-    async def get_anywhere(
-        self, namespace_id: str, document_id: str, vector_names: Sequence[str] | None
-    ) -> bytes:
+    async def get_anywhere(self, namespace_id: str, document_id: str, vectors: VectorChoice) -> bytes:
         """The document in whichever collection holds it; the newest collection wins."""
-        found = await self._search_collections(namespace_id, [document_id], vector_names)
+        found = await self._search_collections(namespace_id, [document_id], vectors)
         return _found(found.get(document_id), document_id, "this namespace")
 
-    async def get_many(
-        self, namespace_id: str, document_ids: Sequence[str], vector_names: Sequence[str] | None
-    ) -> bytes:
+    async def get_many(self, namespace_id: str, document_ids: Sequence[str], vectors: VectorChoice) -> bytes:
         """The documents of any collection in the order asked, and the ids that none holds."""
         wanted = list(dict.fromkeys(document_ids))
-        found = await self._search_collections(namespace_id, wanted, vector_names)
+        found = await self._search_collections(namespace_id, wanted, vectors)
         missing = [document_id for document_id in wanted if document_id not in found]
         bodies = [found[document_id] for document_id in wanted if document_id in found]
         return joined("documents", bodies, {"not_found": missing})
@@ -133,7 +128,7 @@ class DocumentService:
             )
             total = documents.count(ref, where) if page.include_total else None
             shown = found[: page.limit]
-            return found, rendered(documents, ref, shown, request.vector_names(), request.select), total
+            return found, rendered(documents, ref, shown, request.vectors(), request.select), total
 
         found, bodies, total = await self._pool.run(read)
         more = len(found) > page.limit
@@ -210,7 +205,7 @@ class DocumentService:
         return deleted
 
     async def _search_collections(
-        self, namespace_id: str, document_ids: Sequence[str], vector_names: Sequence[str] | None
+        self, namespace_id: str, document_ids: Sequence[str], vectors: VectorChoice
     ) -> dict[str, bytes]:
         refs = [
             CollectionRef(namespace_id, each) for each in await self._collection_service.ids(namespace_id)
@@ -223,7 +218,7 @@ class DocumentService:
                 if not missing:
                     break
                 here = documents.get(ref, missing)
-                bodies = rendered(documents, ref, here, vector_names)
+                bodies = rendered(documents, ref, here, vectors)
                 found |= {document.document_id: body for document, body in zip(here, bodies, strict=True)}
             return found
 
@@ -265,6 +260,8 @@ def _located(error: InvalidInput, writes: Sequence[DocumentWrite]) -> InvalidInp
     for index, write in enumerate(writes):
         try:
             check_write(write)
+            for name, numbers in (write.vectors or {}).items():
+                pack_vector(name, numbers)
         except InvalidInput as found:
             place = found.errors[0]
             return InvalidInput.at(["documents", index, *place["loc"]], place["msg"])

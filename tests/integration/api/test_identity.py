@@ -21,9 +21,7 @@ def key_name(request: pytest.FixtureRequest) -> str:
     return request.node.name
 
 
-@pytest.mark.parametrize(
-    "header", [None, "", "Bearer", "Basic sk_x", "sk_x", "Bearer sk_" + "x" * 600]
-)
+@pytest.mark.parametrize("header", [None, "", "Bearer", "Basic sk_x", "sk_x", "Bearer sk_" + "x" * 600])
 def test_a_missing_or_malformed_key_is_401(api_url: str, header: str | None) -> None:
     response = httpx.get(f"{api_url}/v1/me", headers={"Authorization": header} if header is not None else {})
     assert refused(response, 401)["type"] == "UnauthorizedError"
