@@ -117,7 +117,7 @@ class FrontDoor:
             call = Call(dict(scope["headers"]), parse_qs(query.decode("latin-1")) if query else {})
             if method == "POST":
                 call.body = await _body(receive, context.settings.body_max_bytes)
-            names = [unquote_to_bytes(name).decode("utf-8", "replace") for name in raw_names]
+            names = [_unquoted(name) for name in raw_names]
             answer = await operation(context, call, *names)
         except Exception as error:
             status, headers, body = error_response(error)
@@ -129,6 +129,10 @@ class FrontDoor:
             answer.headers.append((b"content-length", str(len(answer.body)).encode()))
         await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
         await send({"type": "http.response.body", "body": answer.body})
+
+
+def _unquoted(name: bytes) -> str:
+    return (unquote_to_bytes(name) if b"%" in name else name).decode("utf-8", "replace")
 
 
 async def _body(receive: Receive, max_bytes: int) -> bytes:

@@ -47,8 +47,9 @@ class RedisLink:
     """
 
     def __init__(self, url: str, *, timeout_s: float) -> None:
+        # No socket timeout: a whole packet is timed at once, which costs less than timing every reply.
         self._pool = ConnectionPool.from_url(
-            url, protocol=2, socket_timeout=timeout_s, socket_connect_timeout=timeout_s, socket_keepalive=True
+            url, protocol=2, socket_timeout=None, socket_connect_timeout=timeout_s, socket_keepalive=True
         )
         self._timeout_s = timeout_s
         self._loop = asyncio.get_running_loop()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -45,7 +45,7 @@ class ExecutionRequest:
     interpretation: Mapping[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> bytes:
-        return orjson.dumps(asdict(self))
+        return orjson.dumps(self)
 
     @classmethod
     def from_json(cls, raw: bytes) -> ExecutionRequest:
@@ -94,8 +94,7 @@ class Detail:
     stages: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     total_time_ms: float = 0.0
     credits_used: float = 0.0
-    documents: Sequence[Any] = ()  # result documents, or orjson.Fragment of them
-    total: int = 0
+    documents: Sequence[Any] | None = None  # result documents, or orjson.Fragment of them; None: no result
     degraded: Sequence[Mapping[str, Any]] = ()
     limits: Sequence[Mapping[str, Any]] = ()
     warnings: Sequence[str] = ()
@@ -104,9 +103,9 @@ class Detail:
     def to_json(self) -> bytes:
         """The members as JSON, from the comma on: the end of the answer's object."""
         body: dict[str, Any] = {
-            "documents": self.documents,
-            "documents_retained": bool(self.documents),
-            "total_returned": len(self.documents),
+            "documents": self.documents or (),
+            "documents_retained": self.documents is not None,  # an empty result is one, too
+            "total_returned": len(self.documents or ()),
             "pagination": self.pagination,
             "stage_statistics": {
                 "stages": self.stages,
