@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import secrets
 import shlex
@@ -14,7 +13,7 @@ from pathlib import Path
 from pydantic import SecretStr
 from redis.exceptions import RedisError
 
-from ops import redis_probe
+from ops import demo, redis_probe
 from ops.commands import FLOWER_USER, programs
 from ops.console import Console
 from ops.data_dir import DataDir, keep_secret, write_private
@@ -199,7 +198,6 @@ def _load_demo(installation: Installation, supervisor: Supervisor, console: Cons
 
     def load() -> None:
         try:
-            demo = importlib.import_module("ops.demo")
             demo.load(installation.base_url, installation.api_key, console.say)
             outcome.append(demo.quickstart(installation.base_url, installation.data_dir.api_key_file))
         except Exception as error:
