@@ -29,6 +29,14 @@ class _Handle:
     file: tuple[int, int]  # device and inode: a file dropped and made again is another file
 
 
+@dataclass(frozen=True, slots=True)
+class _ThreadHandles:
+    """The connections of one thread, least recently used first."""
+
+    owner: threading.Thread
+    handles: OrderedDict[CollectionRef, _Handle]
+
+
 class Handles:
     """Connections to the collection files below a directory."""
 
@@ -36,7 +44,7 @@ class Handles:
         self._directory = directory
         # Keyed by process and thread. After a fork the parent's entries stay here untouched: closing an
         # inherited connection could delete the parent's write-ahead log.
-        self._by_thread: dict[tuple[int, int], OrderedDict[CollectionRef, _Handle]] = {}
+        self._by_thread: dict[tuple[int, int], _ThreadHandles] = {}
 
     def path(self, ref: CollectionRef) -> Path:
         return self._directory / ref.namespace_id / f"{ref.collection_id}.db"
@@ -62,17 +70,19 @@ class Handles:
 
     def _of_this_thread(self) -> OrderedDict[CollectionRef, _Handle]:
         key = os.getpid(), threading.get_ident()
-        handles = self._by_thread.get(key)
-        if handles is None:
-            self._close_dead_threads(key[0])
-            handles = self._by_thread[key] = OrderedDict()
-        return handles
+        mine = self._by_thread.get(key)
+        # A thread may get the number of one that has ended.
+        if mine is None or mine.owner is not threading.current_thread():
+            self._close_dead_threads()
+            mine = self._by_thread[key] = _ThreadHandles(threading.current_thread(), OrderedDict())
+        return mine.handles
 
-    def _close_dead_threads(self, pid: int) -> None:
-        alive = {(pid, thread.ident) for thread in threading.enumerate()}
-        for key in [key for key in list(self._by_thread) if key[0] == pid and key not in alive]:
-            for handle in self._by_thread.pop(key, OrderedDict()).values():
-                handle.connection.close()
+    def _close_dead_threads(self) -> None:
+        pid = os.getpid()
+        for key, of_thread in list(self._by_thread.items()):
+            if key[0] == pid and not of_thread.owner.is_alive() and self._by_thread.pop(key, None):
+                for handle in of_thread.handles.values():
+                    handle.connection.close()
 
     def _open(self, ref: CollectionRef) -> _Handle:
         path = str(self.path(ref))

@@ -55,9 +55,8 @@ def _locked(path: Path, deadline_s: float) -> Iterator[int]:
             time.sleep(_POLL_S)
         yield descriptor
     finally:
-        fcntl.flock(
-            descriptor, fcntl.LOCK_UN
-        )  # a child forked meanwhile shares the lock: closing would keep it
+        # Said aloud: a child forked meanwhile shares the lock, and closing alone would leave it to the child.
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
         os.close(descriptor)
 
 

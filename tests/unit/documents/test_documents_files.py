@@ -94,20 +94,27 @@ def test_a_thread_keeps_few_handles_open(store: DocumentStore, directory: Path) 
     assert [store.count(ref) for ref in refs] == [1] * len(refs)
 
 
-def test_the_handles_of_a_dead_thread_are_closed(
+def test_the_handles_of_dead_threads_are_closed(
     store: DocumentStore, ref: CollectionRef, directory: Path
 ) -> None:
-    counts: list[int] = []
+    barrier = threading.Barrier(3)
+    open_after_count: list[int] = []
 
-    def count() -> None:
-        counts.append(store.count(ref))
-        counts.append(open_connections(directory))
+    def count(alive_together: bool) -> None:
+        store.count(ref)
+        if alive_together:
+            barrier.wait(timeout=10)
+        open_after_count.append(open_connections(directory))
 
-    for _ in range(3):
-        thread = threading.Thread(target=count)
-        thread.start()
-        thread.join()
-    assert counts == [0, 1] * 3
+    for threads in (
+        [threading.Thread(target=count, args=(True,)) for _ in range(3)],
+        [threading.Thread(target=count, args=(False,))],
+    ):
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert open_after_count == [3, 3, 3, 1]
 
 
 def test_many_threads_share_a_store(store: DocumentStore, ref: CollectionRef) -> None:

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+import apsw
 import pytest
 
 from shared.documents import CollectionRef, DocumentStore, DocumentWrite
@@ -130,12 +131,14 @@ def in_child(action: Callable[[], object]) -> str:
 
 def test_a_store_in_use_can_cross_a_fork(store: DocumentStore, ref: CollectionRef) -> None:
     store.upsert(ref, [DocumentWrite("parent", {"n": 1})])
+    inherited = len(apsw.connections())
 
-    def child() -> list[str]:
+    def child() -> tuple[list[str], int]:
         store.upsert(ref, [DocumentWrite("child", {"n": 2})])
-        return [document.document_id for document in store.select(ref, limit=9)]
+        found = [document.document_id for document in store.select(ref, limit=9)]
+        return found, len(apsw.connections()) - inherited
 
-    assert in_child(child) == "['child', 'parent']"
+    assert in_child(child) == "(['child', 'parent'], 1)"  # by a connection of its own
     store.upsert(ref, [DocumentWrite("parent_again", {"n": 3})])
     assert store.count(ref) == 3
 
