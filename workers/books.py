@@ -95,8 +95,10 @@ class Books:
         """By stage name, in the order in which they ended."""
         return {entry.planned.name: entry.statistics() for entry in self.entries}
 
-    def detail(self, documents: Sequence[Any] = (), pagination: Mapping[str, Any] | None = None) -> bytes:
-        """The worker's part of the answer; without documents, as it is while the run goes on."""
+    def detail(
+        self, documents: Sequence[Any] | None = None, pagination: Mapping[str, Any] | None = None
+    ) -> bytes:
+        """The worker's part of the answer; None: it has no result, not even an empty one."""
         interpretation = dict(self._claim.request.interpretation)
         if self.relaxations:
             interpretation["relaxations"] = self.relaxations

@@ -105,7 +105,10 @@ class Pipeline:
                 entry.behind_search = upstream.query is not None
                 self._unfetched.append(entry)
                 return self._fetched(refined) if planned.skip_on_error else refined
+        fetching = bool(self._unfetched)
         documents = self._documents(upstream)
+        if fetching:
+            entry.restart_clock()  # the stages that waited for it account for the fetch
         output = stage.run(documents, context)
         entry.metadata.update(output.metadata)
         entry.input_count, entry.output_count = len(documents), len(output.documents)

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
+from tests.contract.scenes import SERVICE_THREADS, book, write
 from tests.stack import Stack, stack
 
 
@@ -16,3 +18,28 @@ def kennel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     directory: Path = tmp_path_factory.mktemp("kennel")
     with stack(directory) as made:
         yield made
+
+
+@pytest.fixture(scope="session")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """One stack with one worker of four threads, for all tests that break nothing."""
+    directory: Path = tmp_path_factory.mktemp("service")
+    with stack(directory, KENNEL_BODY_MAX_BYTES="500000") as made:
+        made.start_worker("service", threads=SERVICE_THREADS)
+        yield made
+
+
+@pytest.fixture(scope="module")
+def client(service: Stack, request: pytest.FixtureRequest) -> Iterator[httpx.Client]:
+    """A client in a namespace of the module's own."""
+    with service.namespace(request.module.__name__.rpartition(".")[2].replace("_", "-")) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def books(client: httpx.Client) -> str:
+    """Id of a collection `books`: 45 documents "book <n>" with `genre` and `year`."""
+    created = client.post("/collections", json={"collection_name": "books"})
+    collection_id: str = created.json()["collection_id"]
+    write(client, "books", [book(number) for number in range(45)])
+    return collection_id
