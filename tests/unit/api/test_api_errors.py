@@ -57,10 +57,7 @@ def test_a_subclass_has_the_status_of_its_branch() -> None:
     class NoSuchThing(domain.NotFound):
         code = "no_such_thing"
 
-    try:
-        assert error_response(NoSuchThing("x"))[0] == 404
-    finally:
-        del NoSuchThing
+    assert error_response(NoSuchThing("x"))[0] == 404
 
 
 def test_an_unexpected_error_shows_nothing_of_itself() -> None:

@@ -23,16 +23,10 @@ JSON = st.recursive(
 
 @given(JSON)
 def test_what_json_can_say_is_read_as_it_was_written(value: Any) -> None:
-    try:
-        text = json.dumps(value).encode()
-        text.decode().encode()
-    except UnicodeError:
-        return
-    if "\\ud" not in text.decode():  # lone surrogates have a test of their own
-        assert parse_json(text) == value
+    assert parse_json(json.dumps(value).encode()) == value
 
 
-@given(st.integers().filter(lambda number: not -(2**63) <= number < 2**63))
+@given(st.integers(min_value=2**63) | st.integers(max_value=-(2**63) - 1))
 def test_an_integer_over_64_bits_is_refused(number: int) -> None:
     with pytest.raises(BadRequest):
         parse_json(b'{"a": [%d]}' % number)
