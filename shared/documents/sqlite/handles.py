@@ -73,16 +73,15 @@ class Handles:
         mine = self._by_thread.get(key)
         # A thread may get the number of one that has ended.
         if mine is None or mine.owner is not threading.current_thread():
-            self._close_dead_threads()
+            self._forget_dead_threads()
             mine = self._by_thread[key] = _ThreadHandles(threading.current_thread(), OrderedDict())
         return mine.handles
 
-    def _close_dead_threads(self) -> None:
+    def _forget_dead_threads(self) -> None:
         pid = os.getpid()
         for key, of_thread in list(self._by_thread.items()):
-            if key[0] == pid and not of_thread.owner.is_alive() and self._by_thread.pop(key, None):
-                for handle in of_thread.handles.values():
-                    handle.connection.close()
+            if key[0] == pid and not of_thread.owner.is_alive():
+                self._by_thread.pop(key, None)  # the last reference: freeing a connection closes it
 
     def _open(self, ref: CollectionRef) -> _Handle:
         path = str(self.path(ref))
