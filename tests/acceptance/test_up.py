@@ -194,6 +194,13 @@ def test_only_the_owner_reads_the_secrets_and_no_command_line_shows_them(kennel:
 def test_flower_asks_for_its_password(kennel: Running) -> None:
     password = (kennel.data_dir / "flower_password").read_text().strip()
     with httpx.Client(base_url=kennel.url("Flower"), timeout=10, trust_env=False) as client:
+
+        def is_up() -> bool:
+            with suppress(httpx.TransportError):  # another test may just have killed it
+                return client.get("/healthcheck").status_code == 200
+            return False
+
+        wait_until(is_up, RESTART_S, "Flower answers")
         assert client.get("/workers").status_code == 401
         assert client.get("/workers", auth=("kennel", password)).status_code == 200
 
