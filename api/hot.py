@@ -22,6 +22,7 @@ from api.errors import MethodNotAllowed, error_response
 from api.services.executions import read, read_when, wait_reason
 from api.services.submit import submit
 from shared.errors import BadRequest, InvalidInput, TooLarge
+from shared.logs import log_event
 from shared.stores.executions import StoredExecution
 
 logger = logging.getLogger("kennel.api")
@@ -129,6 +130,14 @@ class FrontDoor:
             answer.headers.append((b"content-length", str(len(answer.body)).encode()))
         await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
         await send({"type": "http.response.body", "body": answer.body})
+        log_event(
+            logger,
+            "http.request",
+            level=logging.DEBUG,
+            method=method,
+            path=scope["path"],
+            status=answer.status,
+        )
 
 
 def _unquoted(name: bytes) -> str:

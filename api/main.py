@@ -14,7 +14,7 @@ from starlette.types import ASGIApp
 from api import errors, openapi
 from api.context import ApiContext
 from api.hot import FrontDoor
-from api.middleware import Outermost
+from api.middleware import Boundary
 from api.routes import (
     collections,
     documents,
@@ -27,7 +27,7 @@ from api.routes import (
     stages,
 )
 from api.services.health import VERSION
-from shared.errors import KennelError
+from shared.errors import OutcomeUnknown, Unavailable
 from shared.logs import configure_logging, log_event
 from shared.redis_sync import connect
 from shared.settings import Settings
@@ -47,7 +47,8 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
         settings = Settings()
         configure_logging(settings, "api")
     app = build_app(settings)
-    return Outermost(FrontDoor(app, lambda: app.state.context), body_max_bytes=settings.body_max_bytes)
+    inner = Boundary(app, body_max_bytes=settings.body_max_bytes)
+    return FrontDoor(inner, lambda: app.state.context)
 
 
 def build_app(settings: Settings) -> FastAPI:
@@ -59,7 +60,9 @@ def build_app(settings: Settings) -> FastAPI:
         start = asyncio.create_task(_start(context), name="start")
         try:
             # Wait for a start that goes well, but not for a Redis that is away.
-            await asyncio.wait([start], timeout=settings.redis_timeout_s)
+            done, _ = await asyncio.wait([start], timeout=settings.redis_timeout_s)
+            for task in done:
+                task.result()
             yield
         finally:
             start.cancel()
@@ -85,12 +88,16 @@ def build_app(settings: Settings) -> FastAPI:
 
 
 async def _start(context: ApiContext) -> None:
-    """What must be done once Redis answers: the bootstrap key, and purges that a crash interrupted."""
+    """What must be done once Redis answers: the bootstrap key, and purges that a crash interrupted.
+
+    Raises:
+        InvalidInput: KENNEL_API_KEY is no key.
+    """
     while True:
         try:
             await asyncio.to_thread(_ensure_bootstrap_key, context.settings)
             await context.namespace_service.resume_purges()
-        except (KennelError, RedisError) as error:
+        except (Unavailable, OutcomeUnknown, RedisError) as error:
             log_event(logger, "start.waiting_for_redis", level=logging.WARNING, error=str(error))
             await asyncio.sleep(_RETRY_S)
         else:

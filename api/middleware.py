@@ -1,4 +1,4 @@
-"""The outermost layer: the limit of bodies, one log line per request, slashes inside of names."""
+"""Around the framework: the limit of bodies, one log line per request, slashes inside of names."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ SLASH = "\ue02f"
 logger = logging.getLogger("kennel.api")
 
 
-class Outermost:
-    """Wraps the whole ASGI app; no exception gets past it."""
+class Boundary:
+    """Wraps the framework; no exception gets past it."""
 
     def __init__(self, app: ASGIApp, *, body_max_bytes: int) -> None:
         self._app = app

@@ -50,7 +50,8 @@ def api_arguments(host: str, port: int) -> tuple[str, ...]:
     """Arguments of Python."""
     return (
         *("-m", "uvicorn", "api.main:create_app", "--factory"),
-        *(f"--host={host}", f"--port={port}", "--loop=uvloop", "--http=httptools", "--no-access-log"),
+        *(f"--host={host}", f"--port={port}", "--loop=uvloop", "--http=httptools"),
+        *("--no-access-log", "--no-proxy-headers", "--no-server-header"),
         f"--timeout-graceful-shutdown={API_SHUTDOWN_S}",
     )
 

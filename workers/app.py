@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+import warnings
 from contextlib import suppress
 from typing import Any
 
 import orjson
 from celery import signals
+from celery.platforms import SecurityWarning
 
 from shared import keys
 from shared.broker import RUN_TASK, make_celery
@@ -22,6 +24,9 @@ from workers.sweeper import Sweeper
 from workers.tasks import ExecutionFailed, run_execution
 
 _PUBLISH_PATIENCE_S = 60.0
+
+# Celery's warning to root is about pickle; Kennel's messages are JSON.
+warnings.filterwarnings("ignore", category=SecurityWarning)
 
 settings = Settings()
 app = make_celery(settings)

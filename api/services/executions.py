@@ -146,7 +146,7 @@ async def _missing(
         retriever = await context.retrievers.resolve(access.namespace_id, id_or_name)
         if tombstone["retriever_id"] == retriever.retriever_id:
             return Gone(
-                f"execution {execution_id} ended as {tombstone['status']}; its result has expired, run it again",
+                f"the result of {execution_id} ({tombstone['status']}) has expired; run it again",
                 details=tombstone,
             )
     return _unknown(execution_id)

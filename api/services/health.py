@@ -31,30 +31,37 @@ class HealthService:
     def __init__(self, redis: RedisLink, settings: Settings) -> None:
         self._redis = redis
         self._settings = settings
-        self._load: TtlCache[str, Load] = TtlCache(max_entries=1, ttl_s=_TTL_S)
+        self._load: TtlCache[str, Load | KennelError] = TtlCache(max_entries=1, ttl_s=_TTL_S)
         self._asking = asyncio.Lock()
 
     @property
     def workers_online_cached(self) -> int | None:
         """Workers online within the last second; None when that was not asked."""
         load = self._load.get("load")
-        return None if load is None else load.workers_online
+        return load.workers_online if isinstance(load, Load) else None
 
     async def load(self) -> Load:
-        """Workers and queue, at most a second old.
+        """Workers and queue, at most a second old; a failure is remembered as long.
 
         Raises:
             Unavailable: Redis is away.
         """
-        async with self._asking:
-            load = self._load.get("load")
-            if load is None:
-                silence_ms = self._settings.heartbeat_ms * _HEARTBEATS_MISSED
-                with reading():
-                    online, depth = await self._redis.fcall("online", silence_ms, *QUEUES)
-                load = Load(online, depth)
+        load = self._load.get("load")
+        if load is None:
+            async with self._asking:  # one question at a time, however many ask
+                load = self._load.get("load") or await self._ask()
                 self._load.put("load", load)
-            return load
+        if isinstance(load, KennelError):
+            raise load
+        return load
+
+    async def _ask(self) -> Load | KennelError:
+        silence_ms = self._settings.heartbeat_ms * _HEARTBEATS_MISSED
+        try:
+            with reading():
+                return Load(*await self._redis.fcall("online", silence_ms, *QUEUES))
+        except KennelError as error:
+            return error
 
     async def report(self) -> tuple[int, dict[str, Any]]:
         """(HTTP status, body) of GET /v1/health: 503 only when Redis is away."""

@@ -19,7 +19,7 @@ from api.services.listing import Lister, Listing
 from api.services.retrievers import RetrieverService
 from shared import ids, keys
 from shared.clock import utc_now_iso
-from shared.errors import Conflict, Forbidden, KennelError
+from shared.errors import Forbidden, KennelError
 from shared.logs import log_event
 from shared.stores.resources import DeletedNamespaces, ResourceStore
 
@@ -59,8 +59,6 @@ class NamespaceService:
         """
         if principal.namespaces is not None:
             raise Forbidden(f"the key {principal.name!r} is limited to its namespaces and cannot make others")
-        if request.namespace_id:
-            await self._check_free(request.namespace_id)
         namespace = _namespace(request.namespace_id or ids.namespace_id(), request)
         await self._store.create(
             keys.INSTALLATION,
@@ -70,19 +68,6 @@ class NamespaceService:
         )
         counted = {"document_count": 0, "collection_count": 0, "warnings": request.warnings()}
         return namespace.model_dump() | counted
-
-    async def _check_free(self, namespace_id: str) -> None:
-        """A chosen id must not be in use, nor be waiting for its old contents to go."""
-        if await self._store.find(keys.INSTALLATION, namespace_id) is not None:
-            raise Conflict(
-                f"a namespace with the id or name {namespace_id!r} exists; choose another id",
-                code="namespace_id_taken",
-            )
-        if namespace_id in await self._deleted.waiting():
-            raise Conflict(
-                f"namespace {namespace_id!r} is still being deleted; try again shortly",
-                code="namespace_being_deleted",
-            )
 
     async def get(self, principal: Principal, id_or_name: str) -> dict[str, Any]:
         """The namespace with its counts."""
