@@ -10,7 +10,8 @@ from typing import Any
 import orjson
 
 from shared.errors import BadRequest
-from shared.filters.sort import SortKey, position
+from shared.filters.sort import RANK_AFTER, SortKey, position
+from shared.filters.values import is_number, number
 from shared.models.document import Document
 
 
@@ -46,6 +47,11 @@ def _are_places(places: Any, length: int) -> bool:
     return (
         isinstance(places, list)
         and len(places) == length
-        and all(isinstance(p, list) and len(p) == 2 and isinstance(p[0], int) for p in places)
-        and all(p[1] is None or isinstance(p[1], str | int | float) for p in places)
+        and all(isinstance(place, list) and len(place) == 2 for place in places)
+        and all(rank in range(RANK_AFTER + 1) and _is_comparable(value) for rank, value in places)
     )
+
+
+def _is_comparable(value: Any) -> bool:
+    """What sort.position can have written: in particular no integer beyond 64 bits."""
+    return value is None or isinstance(value, str) or (is_number(value) and number(value) is value)

@@ -114,7 +114,7 @@ def test_what_is_no_position_is_refused(store: DocumentStore, ref: CollectionRef
         store.select(ref, limit=1, after=cursor)
 
 
-@pytest.mark.parametrize("place", [[1], [1, 2, 3], ["1", 2], [1, {}], 5])
+@pytest.mark.parametrize("place", [[1], [1, 2, 3], ["1", 2], [99, 2], [1, {}], [1, True], [2, 2**63], 5])
 def test_a_damaged_position_is_refused(place: Any) -> None:
     with pytest.raises(BadRequest, match="damaged"):
         read_cursor(forged([[["a", "asc", True]], [place], "doc_1"]), [SortKey("a")])

@@ -63,7 +63,7 @@ scalars = st.one_of(st.none(), st.booleans(), numbers, texts)
 values = st.recursive(
     scalars,
     lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(keys, inner, max_size=3)),
-    max_leaves=8,
+    max_leaves=5,
 )
 payloads = st.dictionaries(keys, values, max_size=5)
 
@@ -100,4 +100,18 @@ filters: st.SearchStrategy[Filter] = st.recursive(
     ),
     max_leaves=6,
 )
-sort_keys = st.lists(st.builds(SortKey, paths, st.sampled_from(["asc", "desc"]), st.booleans()), max_size=3)
+
+# Sorts compare one value per document: few fields of all types say more than many fields.
+_flat = st.one_of(scalars, st.lists(scalars, max_size=2))
+_nested = st.dictionaries(st.sampled_from("ab0"), scalars, max_size=2)
+_mapped = st.fixed_dictionaries({"a": st.lists(st.dictionaries(st.just("b"), scalars), max_size=2)})
+sortable = st.dictionaries(st.sampled_from("ab"), st.one_of(_flat, _nested), max_size=2) | _mapped
+sort_keys = st.lists(
+    st.builds(
+        SortKey,
+        st.sampled_from(["a", "b", "a.b", "a.0", "b.a"]),
+        st.sampled_from(["asc", "desc"]),
+        st.booleans(),
+    ),
+    max_size=3,
+)
