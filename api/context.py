@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from dataclasses import dataclass
 from typing import Self
 
@@ -17,11 +19,16 @@ from api.services.namespaces import NamespaceService
 from api.services.retrievers import RetrieverService
 from api.wakeups import Wakeups
 from shared.documents import open_document_store
+from shared.logs import log_event
 from shared.redis_link import RedisLink
 from shared.settings import Settings
 from shared.stores.catalogue import CatalogueStore
 from shared.stores.executions import ExecutionStore
 from shared.stores.resources import DeletedNamespaces, ResourceStore
+
+_CLOSE_TIMEOUT_S = 2.0
+
+logger = logging.getLogger("kennel.api")
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +103,10 @@ class ApiContext:
         )
 
     async def close(self) -> None:
-        await self.namespace_service.close()
-        await self.wakeups.close()
-        await self.redis.close()
+        """In this order, each within a bounded time: a connection that hangs must not hold up a stop."""
+        for close in (self.namespace_service.close, self.wakeups.close, self.redis.close):
+            try:
+                async with asyncio.timeout(_CLOSE_TIMEOUT_S):
+                    await close()
+            except TimeoutError:
+                log_event(logger, "api.close_timed_out", level=logging.WARNING, what=close.__qualname__)

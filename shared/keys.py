@@ -59,6 +59,7 @@ LUA = {
     "RETRIEVER": "kennel:retriever:",
     "COLLECTION": "kennel:collection:",
     "DEFINITION": "kennel:def:",
+    "DELETING": DELETING,
 }
 
 

@@ -3,13 +3,17 @@
 
 -- create_resource: args: record key, names key, ids key, parent record key ('' = none), id, name, created_ms,
 --   body, version, definition key ('' = none), definition, most resources of this kind in the scope
--- returns: {'created'} (again for the same id) | {'taken', id of the owner of the name} | {'orphan'} the parent
---   is gone | {'full'}
+-- returns: {'created'} (again for the same id and body) | {'exists'} the id is in use, as an id or as a name
+--   | {'deleting'} what had the id is still being purged | {'taken', id of the owner of the name}
+--   | {'orphan'} the parent is gone | {'full'}
 define('create_resource', function(args)
-  if redis.call('EXISTS', args[1]) == 1 then return { 'created' } end
+  local existing = redis.call('HGET', args[1], 'body')
+  if existing then return { existing == args[8] and 'created' or 'exists' } end
+  if redis.call('HEXISTS', KEY.DELETING, args[5]) == 1 then return { 'deleting' } end
   if args[4] ~= '' and redis.call('EXISTS', args[4]) == 0 then return { 'orphan' } end
   local owner = redis.call('HGET', args[2], args[6])
   if owner then return { 'taken', owner } end
+  if redis.call('HEXISTS', args[2], args[5]) == 1 then return { 'exists' } end
   if redis.call('ZCARD', args[3]) >= tonumber(args[12]) then return { 'full' } end
   redis.call('HSET', args[2], args[6], args[5])
   redis.call('HSET', args[1], 'body', args[8], 'version', args[9])
@@ -51,14 +55,14 @@ define('delete_resource', function(args)
 end)
 
 -- hide_namespace: from now on it is not found; what it held is purged later.
--- args: record key, names key, ids key, id, name, key of the namespaces being deleted, task id
+-- args: record key, names key, ids key, id, name, task id
 -- returns: the task id of the deletion, the first one when it is asked for again
 define('hide_namespace', function(args)
-  redis.call('HSETNX', args[6], args[4], args[7])
+  redis.call('HSETNX', KEY.DELETING, args[4], args[6])
   if redis.call('HGET', args[2], args[5]) == args[4] then redis.call('HDEL', args[2], args[5]) end
   redis.call('ZREM', args[3], args[4])
   redis.call('DEL', args[1])
-  return redis.call('HGET', args[6], args[4])
+  return redis.call('HGET', KEY.DELETING, args[4])
 end)
 
 -- online: how the installation is doing, in numbers. args: silence_ms, queue …

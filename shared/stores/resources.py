@@ -46,7 +46,7 @@ class ResourceStore:
             parent: Key of the record that must exist, e.g. the namespace's.
 
         Raises:
-            Conflict: the name is taken, or the scope is full.
+            Conflict: the name or id is taken, or the scope is full.
             NotFound: the parent is gone.
         """
         snapshot_key = keys.definition(resource_id, 1) if definition is not None else ""
@@ -63,15 +63,25 @@ class ResourceStore:
             definition or b"",
             SCOPE_MAX,
         )
-        self._check_created(answer, scope, name)
+        self._check_created(answer, scope, resource_id, name)
 
-    def _check_created(self, answer: list[bytes], scope: str, name: str) -> None:
+    def _check_created(self, answer: list[bytes], scope: str, resource_id: str, name: str) -> None:
         match answer[0]:
             case b"taken":
                 raise Conflict(
                     f"a {self.kind} named {name!r} exists ({answer[1].decode()}); choose another name",
                     code=f"{self.kind}_name_taken",
                     details={f"{self.kind}_id": answer[1].decode()},
+                )
+            case b"exists":
+                raise Conflict(
+                    f"the id {resource_id!r} is in use; choose another one, or none",
+                    code=f"{self.kind}_id_taken",
+                )
+            case b"deleting":
+                raise Conflict(
+                    f"{self.kind} {resource_id!r} is still being deleted; try again shortly",
+                    code=f"{self.kind}_being_deleted",
                 )
             case b"full":
                 raise Conflict(
@@ -163,7 +173,6 @@ class DeletedNamespaces:
             keys.resource_ids(kind, scope),
             namespace_id,
             name,
-            keys.DELETING,
             task_id,
         )
         return str(kept.decode())

@@ -7,8 +7,11 @@ from typing import Any
 
 import httpx
 import pytest
+import redis
 
+from shared import keys
 from shared.settings import Settings
+from shared.stores.resources import SCOPE_MAX
 from tests.integration.api.answers import ok, places, refused
 
 
@@ -65,6 +68,23 @@ def test_names_are_free_in_another_namespace_and_nothing_is_seen_from_there(
         ok(root.post("/v1/collections", json={"collection_name": "books"}, headers=headers))["collection_id"]
         != books
     )
+
+
+def test_a_namespace_that_was_just_deleted_takes_nothing_new(
+    api: httpx.Client, redis_client: redis.Redis, settings: Settings
+) -> None:
+    namespace = api.headers["X-Namespace"]
+    assert ok(api.get("/v1/collections"))["total_count"] == 0  # its name is remembered now
+    redis_client.delete(keys.resource("namespace", namespace))  # as another API process deletes it
+    refused(api.post("/v1/collections", json={"collection_name": "books"}), 404, namespace)
+    assert not list((settings.data_dir / "documents" / namespace).glob("*.db"))
+
+
+def test_a_full_namespace_takes_no_more(api: httpx.Client, redis_client: redis.Redis) -> None:
+    fillers = {f"col_{n}": n for n in range(SCOPE_MAX)}
+    redis_client.zadd(keys.resource_ids("collection", api.headers["X-Namespace"]), fillers)
+    response = api.post("/v1/collections", json={"collection_name": "books"})
+    assert refused(response, 409, "10000")["code"] == "collection_limit"
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
@@ -118,6 +119,15 @@ def test_a_batch_without_a_collection_goes_to_a_hidden_one(api: httpx.Client, bo
     shown = ok(api.get("/v1/collections", params={"include_system": True}))["results"]
     assert sorted(each["collection_name"] for each in shown) == ["_direct_upsert", "books"]
     assert ok(api.get("/v1/documents/loose1"))["n"] == 1
+
+
+def test_first_batches_at_once_share_one_hidden_collection(api: httpx.Client) -> None:
+    with ThreadPoolExecutor(20) as pool:
+        answers = list(pool.map(lambda n: _upsert(api, None, {"document_id": f"d{n}"}), range(20)))
+    assert [ok(answer)["inserted"] for answer in answers] == [1] * 20
+    shown = ok(api.get("/v1/collections", params={"include_system": True}))["results"]
+    assert [each["collection_name"] for each in shown] == ["_direct_upsert"]
+    assert ok(api.get(f"/v1/collections/{shown[0]['collection_id']}"))["document_count"] == 20
 
 
 def test_the_namespace_of_the_path_rules(api: httpx.Client, root: httpx.Client, books: str) -> None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Iterator
 from typing import Any
 
 import httpx
 import pytest
+from pydantic import SecretStr
 
 from api.errors import METHODS
 from api.main import build_app
+from shared.errors import InvalidInput
 from shared.settings import Settings
 from tests.conftest import API_KEY, serve
 from tests.integration.api.answers import ok, places, refused
@@ -135,6 +138,17 @@ def test_every_operation_is_described_with_its_errors(api: httpx.Client) -> None
 
 def test_the_document_is_generated_without_a_running_api(settings: Settings) -> None:
     assert build_app(settings).openapi()["security"] == [{"api_key": []}]
+
+
+def test_a_bootstrap_key_that_is_none_stops_the_start(settings: Settings) -> None:
+    app = build_app(settings.model_copy(update={"api_key": SecretStr("not a key")}))
+
+    async def start() -> None:
+        async with app.router.lifespan_context(app):
+            pass
+
+    with pytest.raises(InvalidInput, match="sk_"):
+        asyncio.run(start())
 
 
 @pytest.fixture

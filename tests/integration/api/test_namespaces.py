@@ -47,6 +47,41 @@ def test_a_chosen_id_is_kept_and_unique(root: httpx.Client, name: str) -> None:
     assert refused(again, 409)["code"] == "namespace_id_taken"
 
 
+def test_one_of_fifty_creates_of_an_id_wins(root: httpx.Client, name: str) -> None:
+    def create(n: int) -> httpx.Response:
+        return root.post(
+            "/v1/namespaces", json={"namespace_name": f"{name} {n}", "namespace_id": "chosen_once"}
+        )
+
+    with ThreadPoolExecutor(50) as pool:
+        answers = list(pool.map(create, range(50)))
+    winners = [answer for answer in answers if answer.status_code == 200]
+    assert len(winners) == 1
+    assert {refused(answer, 409)["code"] for answer in answers if answer not in winners} == {
+        "namespace_id_taken"
+    }
+    seen = ok(root.get("/v1/namespaces/chosen_once"))["namespace_name"]
+    assert seen == winners[0].json()["namespace_name"]
+
+
+def test_an_id_that_is_anothers_name_is_refused(root: httpx.Client, name: str) -> None:
+    taken = name.replace(" ", "_")
+    ok(root.post("/v1/namespaces", json={"namespace_name": taken}))
+    response = root.post("/v1/namespaces", json={"namespace_name": "abc", "namespace_id": taken})
+    assert refused(response, 409)["code"] == "namespace_id_taken"
+
+
+def test_an_id_that_is_being_deleted_is_refused(
+    root: httpx.Client, redis_client: redis.Redis, name: str
+) -> None:
+    going = name.replace(" ", "_")
+    redis_client.hset(keys.DELETING, going, "task")
+    response = root.post("/v1/namespaces", json={"namespace_name": name, "namespace_id": going})
+    assert refused(response, 409)["code"] == "namespace_being_deleted"
+    redis_client.hdel(keys.DELETING, going)
+    ok(root.post("/v1/namespaces", json={"namespace_name": name, "namespace_id": going}))
+
+
 def test_one_of_fifty_creates_of_a_name_wins(root: httpx.Client, name: str) -> None:
     with ThreadPoolExecutor(50) as pool:
         answers = list(
