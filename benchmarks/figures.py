@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 
 
@@ -43,7 +43,6 @@ class Row:
     kennel: Sequence[float] = ()
     baseline: Sequence[float] = ()
     target: Target | None = None
-    notes: Sequence[str] = field(default=())
 
     @property
     def ratio(self) -> float | None:
@@ -113,5 +112,5 @@ class Effort:
     repetitions: int  # of each query over them
 
 
-FULL = Effort(3, 3.0, 2_000, 60, 400, 50_000, 15)
+FULL = Effort(3, 2.5, 1_500, 60, 400, 50_000, 15)
 QUICK = Effort(1, 1.0, 400, 15, 80, 5_000, 7)
