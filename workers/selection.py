@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from shared.documents import CollectionRef, DocumentStore
 from shared.errors import NotFound, StageError
-from shared.filters import And, Filter, SortKey, sort_documents
+from shared.filters import And, Condition, Filter, SortKey, sort_documents
 from shared.models.document import Document
 
 # How many documents a pipeline takes from one collection when no search cuts them (contract, section 6).
@@ -49,11 +49,12 @@ class Selection:
     def filtered(self, condition: Filter) -> Selection | None:
         """Narrowed by one more condition; None where the engine cannot tell.
 
-        Behind a search over several collections the cut comes after their fusion, outside the engine.
+        Behind a search over several collections, or one with a least score, the cut is made outside the
+        engine; and scores are not among the fields that a filter in the engine sees.
         """
         if self.query is None:
             return replace(self, where=both(self.where, condition))
-        if len(self.refs) > 1:
+        if len(self.refs) > 1 or self.query.min_score or _tests_score(condition):
             return None
         return replace(self, keep=both(self.keep, condition))
 
@@ -61,7 +62,10 @@ class Selection:
         return replace(self, query=query, sort=()) if self.query is None else None
 
     def sorted_by(self, *keys: SortKey) -> Selection | None:
-        return replace(self, sort=keys) if self.query is None else None
+        """In this order; None where the order so far decides ties that the engine would break otherwise."""
+        if self.query is not None or (self.sort and len(self.refs) > 1):
+            return None
+        return replace(self, sort=keys)
 
     def fetch(self, store: DocumentStore) -> Fetched:
         """Ask the engine.
@@ -86,18 +90,13 @@ class Selection:
 
     def _search(self, store: DocumentStore, query: TextQuery) -> Fetched:
         hits = [
-            store.search_text(
-                ref,
-                query.text,
-                where=self.where,
-                keep=self.keep,
-                limit=query.limit,
-            )
+            store.search_text(ref, query.text, where=self.where, keep=self.keep, limit=query.limit)
             for ref in self.refs
         ]
-        if len(hits) == 1:
+        if len(hits) == 1 and not query.min_score:
             return Fetched(hits[0].documents, hits[0].found)
-        documents = fuse_collections([part.documents for part in hits], query.limit)
+        rankings = [_at_least(query.min_score or 0.0, part.documents) for part in hits]
+        documents = rankings[0] if len(rankings) == 1 else fuse_collections(rankings, query.limit)
         return Fetched(documents, len(documents))
 
 
@@ -106,11 +105,14 @@ def relevance(bm25: float) -> float:
     return bm25 / (bm25 + 10.0)
 
 
-def _bm25_floor(min_score: float | None) -> float:
-    """The BM25 score whose `relevance` is `min_score`."""
-    if not min_score:
-        return 0.0
-    return 10.0 * min_score / (1.0 - min_score) if min_score < 1.0 else float("inf")
+def _at_least(min_score: float, ranking: Sequence[Document]) -> list[Document]:
+    return [document for document in ranking if relevance(document.score or 0.0) >= min_score]
+
+
+def _tests_score(condition: Filter) -> bool:
+    if isinstance(condition, Condition):
+        return condition.path.split(".", 1)[0] == "score"
+    return any(_tests_score(child) for child in condition.children)
 
 
 def fuse_collections(rankings: Sequence[Sequence[Document]], limit: int) -> list[Document]:

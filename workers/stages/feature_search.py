@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import ConfigDict, Field
 
 from shared.errors import StageError
-from shared.filters import Condition
+from shared.filters import And, Condition, Filter, Or
 from shared.models.document import Document
 from workers.context import StageContext
 from workers.selection import Selection, TextQuery
@@ -105,8 +106,25 @@ class FeatureSearch(Stage[FeatureSearchParameters]):
         if not self.parameters.searches:
             return StageOutput(documents[: self.parameters.final_top_k])
         given = {(document.collection_id, document.document_id): document for document in documents}
-        only = Condition("document_id", "in", [document.document_id for document in documents])
-        selection = self.refine(Selection(context.collections, where=only), context)
+        selection = self.refine(Selection(context.collections, where=_among(given)), context)
         found = selection.fetch(context.documents).documents if selection and documents else []
         scored = [(given.get((hit.collection_id, hit.document_id)), hit.score or 0.0) for hit in found]
         return StageOutput([document.with_score(score) for document, score in scored if document])
+
+
+def _among(documents: Collection[tuple[str, str]]) -> Filter:
+    """Exactly these (collection id, document id): two collections may hold documents of one id."""
+    ids_by_collection: dict[str, list[str]] = {}
+    for collection_id, document_id in documents:
+        ids_by_collection.setdefault(collection_id, []).append(document_id)
+    return Or(
+        tuple(
+            And(
+                (
+                    Condition("collection_id", "eq", collection_id),
+                    Condition("document_id", "in", document_ids),
+                )
+            )
+            for collection_id, document_ids in ids_by_collection.items()
+        )
+    )
