@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Coroutine
 from typing import Any
 
 import orjson
+import re2
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
 
@@ -15,9 +15,11 @@ from shared.errors import BadRequest
 
 DEPTH_MAX = 40
 
-_LONG_INTEGER = re.compile(rb"[0-9]{19}")
+# Nineteen digits or more, not after a decimal point: an integer that may not fit, or a text of digits.
+_LONG_INTEGER = re2.compile(rb"(?:^|[^0-9.])[0-9]{19}")
 _INT_MIN, _INT_MAX = -(2**63), 2**63 - 1
 _ECHO_MAX_CHARS = 40
+_CONTAINERS = frozenset((dict, list))
 
 
 class JsonRoute(APIRoute):
@@ -92,4 +94,6 @@ def _check_depth(value: Any) -> None:
 
 def _containers(parent: Any) -> list[Any]:
     children = parent.values() if isinstance(parent, dict) else parent if isinstance(parent, list) else ()
-    return [child for child in children if type(child) in (dict, list)]
+    if _CONTAINERS.isdisjoint(map(type, children)):  # fast for what is long: a vector
+        return []
+    return [child for child in children if type(child) in _CONTAINERS]
