@@ -126,8 +126,9 @@ class FrontDoor:
                 logger.exception("request failed")
             answer = Answer(status, body, headers)
         else:
-            answer.headers.append((b"content-type", b"application/json"))
-            answer.headers.append((b"content-length", str(len(answer.body)).encode()))
+            if answer.status != 304:
+                answer.headers.append((b"content-type", b"application/json"))
+                answer.headers.append((b"content-length", str(len(answer.body)).encode()))
         await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
         await send({"type": "http.response.body", "body": answer.body})
         log_event(

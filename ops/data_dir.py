@@ -27,6 +27,11 @@ class DataDir:
         return self.path / "api_key"
 
     @property
+    def mixpeek_key_file(self) -> Path:
+        """A key whose executions are answered when they have ended, for clients that never poll."""
+        return self.path / "mixpeek_key"
+
+    @property
     def flower_password_file(self) -> Path:
         return self.path / "flower_password"
 

@@ -33,6 +33,10 @@ READY_S = 60.0
 HAND_BACK_S = 3.0
 REDIS_STOP_S = 2.0
 
+# For clients that never poll: below the 30 s after which the mixpeek client gives up reading.
+MIXPEEK_KEY_NAME = "mixpeek-client"
+MIXPEEK_WAIT_S = 20.0
+
 EXIT_STOPPED = 0
 EXIT_GAVE_UP = 1
 EXIT_CANNOT_START = 2
@@ -46,6 +50,7 @@ class Installation:
     settings: Settings  # final: no 0 that means "choose"
     data_dir: DataDir
     api_key: str
+    mixpeek_key: str
     flower_password: str
 
     @property
@@ -99,6 +104,7 @@ def prepare(settings: Settings, data_dir: DataDir) -> Installation:
         settings=final,
         data_dir=data_dir,
         api_key=_api_key(settings.api_key, data_dir),
+        mixpeek_key=keep_secret(data_dir.mixpeek_key_file, ids.api_key),
         flower_password=keep_secret(data_dir.flower_password_file, lambda: secrets.token_urlsafe(12)),
     )
 
@@ -154,6 +160,9 @@ def _start_redis(
         try:
             with redis_probe.connect(settings.redis_url) as redis:
                 ensure_key(redis, installation.api_key)
+                ensure_key(
+                    redis, installation.mixpeek_key, MIXPEEK_KEY_NAME, default_wait_s=MIXPEEK_WAIT_S
+                )
         except RedisError as error:
             raise CannotStart(f"The API key cannot be stored in Redis: {error}.") from error
     return replace(installation, settings=settings)
@@ -220,6 +229,7 @@ def _print_summary(installation: Installation, console: Console, quickstart: str
         f"Flower  {installation.flower_url}  (user {FLOWER_USER}, password in the file below)",
         f"        {data_dir.flower_password_file}",
         f"Key     {data_dir.api_key_file}",
+        f"        {data_dir.mixpeek_key_file}  (for the mixpeek client: waits for the end)",
         "",
         "Try it:",
         *(quickstart or _plain_quickstart(installation.base_url, data_dir.api_key_file)).splitlines(),

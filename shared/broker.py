@@ -25,13 +25,13 @@ QUEUES = (QUEUE_NORMAL,)
 _ID, _SEQ, _SHADOW = "@ID@", "@SEQ@", "@SHADOW@"
 
 
-class SteadyConnection(Connection):  # type: ignore[misc]
+class SteadyConnection(Connection):
     """Comes back within two seconds of its server; kombu's own pauses grow to thirty."""
 
     def ensure_connection(self, *args: Any, **options: Any) -> Any:
-        return super().ensure_connection(
-            *args, **{"interval_start": 0.5, "interval_step": 0.5, "interval_max": 2, **options}
-        )
+        pauses_s = {"interval_start": 0.5, "interval_step": 0.5, "interval_max": 2}
+        ensure: Any = super().ensure_connection
+        return ensure(*args, **{**pauses_s, **options})
 
 
 class SteadyAMQP(AMQP):  # type: ignore[misc]

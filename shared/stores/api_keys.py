@@ -117,16 +117,22 @@ def create_key(
     return secret, record
 
 
-def ensure_key(redis: Redis, secret: str, name: str = BOOTSTRAP_NAME) -> KeyRecord:
+def ensure_key(
+    redis: Redis, secret: str, name: str = BOOTSTRAP_NAME, *, default_wait_s: float | None = None
+) -> KeyRecord:
     """Make `secret` the active key called `name`; a key that had the name before is dropped. Repeatable.
 
     Raises:
         InvalidInput: the secret is too short or not `sk_…`.
     """
-    _check(name, secret, ALL_PERMISSIONS, None)
+    _check(name, secret, ALL_PERMISSIONS, default_wait_s)
     digest = key_hash(secret)
     record = KeyRecord(
-        key_id=_key_id(secret), name=name, key_prefix=secret[:PREFIX_CHARS], created_at=utc_now_iso()
+        key_id=_key_id(secret),
+        name=name,
+        key_prefix=secret[:PREFIX_CHARS],
+        default_wait_s=default_wait_s,
+        created_at=utc_now_iso(),
     )
     kept = record
 
