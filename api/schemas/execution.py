@@ -43,7 +43,9 @@ def _method(value: Any) -> str:
 
 def _lower_method(value: Any) -> Any:
     """The contract's sources write the method in capitals and in lower case."""
-    if isinstance(value, dict) and isinstance(value.get("method"), str):
+    if not isinstance(value, dict):
+        raise ValueError('must be an object such as {"method": "cursor", "limit": 20}')
+    if isinstance(value.get("method"), str):
         method = value["method"].lower()
         if method in ("scroll", "keyset"):
             raise ValueError(f"method {method!r} is not supported yet; use cursor or offset")

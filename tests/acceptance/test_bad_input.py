@@ -1,0 +1,274 @@
+"""Whatever is wrong with a request is answered with the one envelope, which names the place and the value."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.contract.check import check_error, places
+from tests.contract.scenes import keep, post_execute, retriever, search, stage, unique
+
+pytestmark = pytest.mark.usefixtures("books")
+
+
+@pytest.fixture(scope="module")
+def made(client: httpx.Client, books: str) -> str:
+    """Id of a retriever whose inputs are of several types."""
+    schema = {
+        "query": {"type": "string", "required": True},
+        "genre": {"type": "string", "enum": ["crime", "poetry"]},
+        "year": {"type": "integer"},
+    }
+    return retriever(client, search(), collection_identifiers=["books"], input_schema=schema)
+
+
+def condition(operator: str, value: Any) -> dict[str, Any]:
+    return {"field": "year", "operator": operator, "value": value}
+
+
+GIVEN: dict[str, Any] = {"inputs": {"query": "x"}}
+EXECUTE: list[tuple[str, dict[str, Any], int, str]] = [
+    ("inputs are no object", {"inputs": []}, 422, "inputs"),
+    ("a required input is missing", {"inputs": {}}, 422, "inputs.query"),
+    ("an input of the wrong type", {"inputs": {"query": 5}}, 422, "inputs.query"),
+    ("a null for a required input", {"inputs": {"query": None}}, 422, "inputs.query"),
+    ("a float for an integer", {"inputs": {"query": "x", "year": 1.5}}, 422, "inputs.year"),
+    ("a boolean for an integer", {"inputs": {"query": "x", "year": True}}, 422, "inputs.year"),
+    ("outside of the enum", {"inputs": {"query": "x", "genre": "cooking"}}, 422, "inputs.genre"),
+    ("no collections", {"collection_identifiers": []}, 422, "collection_identifiers"),
+    ("collections of the wrong type", {"collection_identifiers": "books"}, 422, "collection_identifiers"),
+    ("limit too small", {**GIVEN, "limit": 0}, 422, "limit"),
+    ("limit too large", {**GIVEN, "limit": 501}, 422, "limit"),
+    ("limit as text", {**GIVEN, "limit": "5"}, 422, "limit"),
+    ("two different limits", {**GIVEN, "limit": 5, "page_size": 6}, 422, ""),
+    ("unknown method", {"pagination": {"method": "random"}}, 422, "pagination"),
+    ("a method of the wrong type", {"pagination": {"method": 5}}, 422, "pagination.method"),
+    ("a method that is not built", {"pagination": {"method": "scroll"}}, 422, "pagination"),
+    ("page number 0", {"pagination": {"method": "offset", "page_number": 0}}, 422, "pagination.page_number"),
+    ("page size 501", {"pagination": {"method": "offset", "page_size": 501}}, 422, "pagination.page_size"),
+    ("unknown key", {"pagination": {"method": "offset", "size": 5}}, 422, "pagination.size"),
+    ("pagination is a list", {"pagination": []}, 422, "pagination"),
+    ("unknown operator", {**GIVEN, "filters": condition("like", 1)}, 422, "filters.operator"),
+    ("no list for in", {**GIVEN, "filters": condition("in", 1)}, 422, "filters.value"),
+    ("a broken pattern", {**GIVEN, "filters": condition("regex", "(")}, 422, "filters.value"),
+    ("filters are a list", {**GIVEN, "filters": [1]}, 422, "filters"),
+    ("a field that is not built", {**GIVEN, "stream": True}, 422, "stream"),
+    ("vectors, not built", {**GIVEN, "return_vectors": True}, 422, "return_vectors"),
+    ("unknown consistency", {**GIVEN, "consistency": {"mode": "maybe"}}, 422, "consistency.mode"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "place"), [case[1:] for case in EXECUTE], ids=[c[0] for c in EXECUTE]
+)
+def test_execute_refuses(
+    client: httpx.Client, made: str, body: dict[str, Any], status: int, place: str
+) -> None:
+    envelope = check_error(post_execute(client, made, body), status)
+    assert envelope.error.type == "ValidationError"
+    assert place in places(envelope), envelope
+    assert client.post(f"/retrievers/{made}/executions/list").json()["pagination"]["total"] == 0
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        (b"{", "JSON"),
+        (b'{"inputs": {"query": "x"},}', "JSON"),
+        (b'{"inputs": {"query": NaN}}', "JSON"),
+        (b'{"inputs": {"query": "\xff"}}', "JSON"),
+        (b'{"inputs": {"query": 123456789012345678901234567890}}', "64 bits"),
+        (b"[" * 100 + b"]" * 100, "40 levels"),
+    ],
+    ids=["truncated", "trailing comma", "NaN", "no UTF-8", "long integer", "deep"],
+)
+def test_a_body_that_is_no_json(client: httpx.Client, made: str, body: bytes, says: str) -> None:
+    answer = client.post(
+        f"/retrievers/{made}/execute", content=body, headers={"Content-Type": "application/json"}
+    )
+    assert says in check_error(answer, 400).error.message
+
+
+@pytest.mark.parametrize("body", [b"[]", b'"text"', b"5", b"null"])
+def test_a_body_that_is_no_object(client: httpx.Client, made: str, body: bytes) -> None:
+    check_error(client.post(f"/retrievers/{made}/execute", content=body), 422)
+
+
+@pytest.mark.parametrize("cursor", ["nonsense", "AAAAAAAAAAAAAAAAAAAA", "ä", "x" * 5000, "a" * 17])
+def test_a_cursor_that_nobody_issued(client: httpx.Client, made: str, cursor: str) -> None:
+    answer = post_execute(client, made, {"pagination": {"method": "cursor", "cursor": cursor}})
+    assert "cursor" in check_error(answer, 400).error.message
+
+
+STAGES: list[tuple[str, dict[str, Any], str, str]] = [
+    ("unknown stage", stage("s", "no_such_stage"), "stages.0.config.stage_id", "no_such_stage"),
+    ("unknown parameter", stage("s", "sort_attribute", fields="year"),
+     "stages.0.config.parameters.fields", "field"),
+    ("parameter of the wrong type", stage("s", "sort_attribute", field=5),
+     "stages.0.config.parameters.field", "5"),
+    ("parameter out of range", search(final_top_k=0), "stages.0.config.parameters.final_top_k", "1"),
+    ("parameter outside of its enum", stage("s", "sort_attribute", direction="up"),
+     "stages.0.config.parameters.direction", "asc"),
+    ("broken template", stage("s", "sort_attribute", field="{{ INPUT.field "),
+     "stages.0.config.parameters.field", "template"),
+    ("unknown operator", keep("year", "like", 5), "stages.0.config.parameters.operator", "like"),
+    ("unknown operator in a tree",
+     stage("s", "attribute_filter", conditions={"AND": [{"field": "a", "operator": "like", "value": 1}]}),
+     "stages.0.config.parameters.conditions.AND.0.operator", "like"),
+    ("no list for in", stage("s", "attribute_filter", conditions=condition("in", 5)),
+     "stages.0.config.parameters.conditions.value", "list"),
+    ("broken regular expression", stage("s", "attribute_filter", conditions=condition("regex", "(")),
+     "stages.0.config.parameters.conditions.value", "("),
+    ("no config", {"stage_name": "s"}, "stages.0", "config"),
+    ("unknown on_error", stage("s", "sort_attribute", {"on_error": "ignore"}), "stages.0.on_error", "skip"),
+    ("a stage type that is another's", stage("s", "sort_attribute", {"stage_type": "filter"}),
+     "stages.0.stage_type", "sort"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("definition", "place", "says"), [c[1:] for c in STAGES], ids=[c[0] for c in STAGES])
+def test_create_refuses(client: httpx.Client, definition: dict[str, Any], place: str, says: str) -> None:
+    name = unique("refused")
+    answer = client.post("/retrievers", json={"retriever_name": name, "stages": [definition]})
+    envelope = check_error(answer, 422)
+    assert place in places(envelope), envelope
+    assert says in envelope.error.message
+    assert client.get(f"/retrievers/{name}").status_code == 404
+
+
+def test_every_error_of_a_definition_is_named_at_once(client: httpx.Client) -> None:
+    stages = [stage("one", "no_such_stage"), stage("one", "sort_attribute", direction="up")]
+    envelope = check_error(
+        client.post("/retrievers", json={"retriever_name": "refused", "stages": stages}), 422
+    )
+    assert {
+        "stages.0.config.stage_id", "stages.1.stage_name", "stages.1.config.parameters.direction",
+    } <= set(places(envelope))  # fmt: skip
+
+
+LIST: list[tuple[str, str, dict[str, Any], int, str]] = [
+    ("unknown status", "", {"status": "ended"}, 422, "status"),
+    ("limit too large", "?limit=1001", {}, 422, "query.limit"),
+    ("limit as words", "?limit=many", {}, 422, "query.limit"),
+    ("offset too large", "?offset=10001", {}, 422, "query.offset"),
+    ("offset below 0", "", {"offset": -1}, 422, "offset"),
+    ("page 0", "?page=0", {}, 422, "query.page"),
+    ("a cursor that nobody issued", "?cursor=nonsense", {}, 400, ""),
+    ("unknown direction", "", {"sorts": [{"field": "status", "direction": "up"}]}, 422, "sorts.0.direction"),
+    ("a sort without field", "", {"sorts": [{}]}, 422, "sorts.0.field"),
+    ("unknown operator", "", {"filters": {"field": "status", "operator": "like", "value": "x"}}, 422,
+     "filters.operator"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("query", "body", "status", "place"), [case[1:] for case in LIST], ids=[case[0] for case in LIST]
+)
+def test_list_refuses(
+    client: httpx.Client, made: str, query: str, body: dict[str, Any], status: int, place: str
+) -> None:
+    envelope = check_error(client.post(f"/retrievers/{made}/executions/list{query}", json=body), status)
+    assert place in [*places(envelope), ""], envelope
+
+
+PATHS: list[tuple[str, str, int]] = [
+    ("GET", "/retrievers/{made}/execute", 405),
+    ("DELETE", "/retrievers/{made}/execute", 405),
+    ("POST", "/retrievers/{made}/executions/exec_1", 405),
+    ("DELETE", "/retrievers/{made}/executions/exec_1", 405),
+    ("PUT", "/collections", 405),
+    ("GET", "/no-such-thing", 404),
+    ("POST", "/retrievers/{made}/executed", 404),
+    ("GET", "/retrievers/{made}/executions/exec_unknown", 404),
+    ("GET", "/retrievers/{made}/executions/..%2F..%2Fetc%2Fpasswd", 404),
+    ("GET", "/retrievers/{made}/executions/%00", 404),
+    ("GET", "/retrievers/unknown/executions/exec_1", 404),
+    ("POST", "/retrievers/unknown/execute", 404),
+    ("POST", "/retrievers/unknown/executions/list", 404),
+    ("POST", "/retrievers/{made}/execute/batch", 501),
+    ("POST", "/retrievers/execute", 501),
+    ("GET", "/alerts/executions/exec_1", 501),
+    ("GET", "/retrievers/{made}/executions/exec_1/status", 501),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "status"), PATHS)
+def test_paths_and_methods(client: httpx.Client, made: str, method: str, path: str, status: int) -> None:
+    answer = client.request(method, path.format(made=made), json={} if method in ("POST", "PUT") else None)
+    check_error(answer, status)
+    if status == 405:
+        assert method not in answer.headers["allow"]
+
+
+@pytest.mark.parametrize(
+    ("headers", "status", "says"),
+    [
+        ({"Authorization": ""}, 401, "Authorization"),
+        ({"Authorization": "Bearer sk_wrong_wrong_wrong_wrong"}, 401, "not valid"),
+        ({"Authorization": "Basic c2s6c2s="}, 401, "Bearer"),
+        ({"Authorization": "Bearer"}, 401, "Bearer"),
+        ({"Authorization": "Bearer sk_wrong_wrong_wrong_wrong", "X-Namespace": "nowhere"}, 401, "not valid"),
+        ({"X-Namespace": ""}, 400, "X-Namespace"),
+        ({"X-Namespace": "nowhere"}, 404, "nowhere"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/retrievers/{made}/execute"),
+        ("GET", "/retrievers/{made}/executions/exec_1"),
+        ("POST", "/retrievers/{made}/executions/list"),
+    ],
+)
+def test_who_asks(
+    client: httpx.Client, made: str, method: str, path: str, headers: dict[str, str], status: int, says: str
+) -> None:
+    answer = client.request(method, path.format(made=made), headers=headers)
+    envelope = check_error(answer, status)
+    assert says in envelope.error.message
+    assert "sk_wrong" not in answer.text
+    if status == 401:
+        assert answer.headers["www-authenticate"] == "Bearer"
+
+
+@pytest.mark.parametrize(
+    "path", ["/retrievers/{made}/execute", "/retrievers", "/retrievers/{made}/executions/list"]
+)
+@pytest.mark.parametrize("announced", [True, False], ids=["announced", "chunked"])
+def test_a_body_that_is_too_large(client: httpx.Client, made: str, path: str, announced: bool) -> None:
+    def chunks() -> Iterator[bytes]:
+        yield b'{"inputs": {"query": "'
+        for _ in range(60):
+            yield b"x" * 10_000
+        yield b'"}}'
+
+    content = b"".join(chunks()) if announced else chunks()
+    answer = client.post(
+        path.format(made=made), content=content, headers={"Content-Type": "application/json"}
+    )
+    envelope = check_error(answer, 413)
+    assert "500,000 bytes" in envelope.error.message
+
+
+@pytest.mark.parametrize("flag", ["return_vectors", "explain", "return_presigned_urls"])
+def test_a_query_flag_that_is_not_built(client: httpx.Client, made: str, flag: str) -> None:
+    body = GIVEN
+    answer = client.post(f"/retrievers/{made}/execute?{flag}=true", json=body)
+    assert f"query.{flag}" in places(check_error(answer, 422))
+    assert client.post(f"/retrievers/{made}/execute?{flag}=false", content=b"{").status_code == 400
+
+
+@pytest.mark.parametrize("key", ["", '""', "x" * 256])
+def test_an_idempotency_key_of_a_bad_length(client: httpx.Client, made: str, key: str) -> None:
+    answer = post_execute(client, made, GIVEN, Idempotency_Key=key)
+    assert "Idempotency-Key" in check_error(answer, 400).error.message
+
+
+def test_garbage_in_preferences_is_ignored(client: httpx.Client) -> None:
+    made = retriever(client, search("trains"), collection_identifiers=["books"])
+    answer = post_execute(client, made, Prefer="wait=soon, =, ;;")
+    assert answer.status_code == 200
+    assert "preference-applied" not in answer.headers
