@@ -46,12 +46,17 @@ async def _parse(request: Request) -> None:
     body = await request.body()
     if not body:
         return
-    content_type = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
-    if content_type != "application/json" and not content_type.endswith("+json"):
-        raise BadRequest(
-            f"the body is labelled {content_type[:_ECHO_MAX_CHARS]!r}; send JSON labelled `application/json`"
-        )
+    check_label(request.headers.get("content-type"))
     request._json = parse_json(body)
+
+
+def check_label(content_type: str | None) -> None:
+    """Raises BadRequest for a body that is labelled as anything but JSON; no label is no offence."""
+    media_type = (content_type or "application/json").partition(";")[0].strip().lower()
+    if media_type != "application/json" and not media_type.endswith("+json"):
+        raise BadRequest(
+            f"the body is labelled {media_type[:_ECHO_MAX_CHARS]!r}; send JSON labelled `application/json`"
+        )
 
 
 def parse_json(body: bytes) -> Any:

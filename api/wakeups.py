@@ -10,7 +10,7 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
@@ -22,6 +22,7 @@ log = logging.getLogger("kennel.wakeups")
 
 _READ_TIMEOUT_S = 5.0
 _MAX_RECONNECT_DELAY_S = 2.0
+_CANCEL_AGAIN_S = 0.1
 
 
 class Wakeups:
@@ -36,9 +37,10 @@ class Wakeups:
         self._reader = asyncio.create_task(self._read(), name="wakeups")
 
     async def close(self) -> None:
-        self._reader.cancel()
-        with suppress(asyncio.CancelledError):
-            await self._reader
+        while not self._reader.done():
+            # More than once: redis-py can swallow a cancellation while it subscribes.
+            self._reader.cancel()
+            await asyncio.wait([self._reader], timeout=_CANCEL_AGAIN_S)
         await self._client.aclose()
 
     @contextmanager

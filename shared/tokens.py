@@ -12,7 +12,7 @@ import orjson
 from shared.errors import BadRequest
 
 _SIGNATURE_BYTES = 12
-_TOKEN_MAX_CHARS = 4096
+_TOKEN_MAX_CHARS = 65_536  # a position may hold a long sort value
 
 
 def sign(content: Any, secret: bytes) -> str:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from api.deps import ContextDep, PathId, PathName, ReadAccess
 from api.json_body import JsonRoute
+from api.openapi import answers
 from api.paging import PagingDep, page_of
 from api.schemas.execution import ExecuteBody, ExecutionsListBody
 from api.services.history import list_executions
@@ -108,7 +109,11 @@ def _served_by_the_front_door() -> Response:
 Namespace = Annotated[str | None, Header(alias="X-Namespace", description="Id or name of the namespace.")]
 
 
-@router.post("/{retriever}/execute", summary="Execute a retriever", response_model=Execution)
+@router.post(
+    "/{retriever}/execute",
+    summary="Execute a retriever",
+    responses=answers(Execution, 400, 404, 413, 422, 429, 504),
+)
 async def execute(
     retriever: PathName,
     access: ReadAccess,
@@ -127,7 +132,11 @@ async def execute(
     return _served_by_the_front_door()
 
 
-@router.get("/{retriever}/executions/{execution_id}", summary="Get an execution", response_model=Execution)
+@router.get(
+    "/{retriever}/executions/{execution_id}",
+    summary="Get an execution",
+    responses=answers(Execution, 400, 404, 410),
+)
 async def get_execution(
     retriever: PathName,
     execution_id: PathId,
@@ -142,7 +151,9 @@ async def get_execution(
 
 
 @router.post(
-    "/{retriever}/executions/list", summary="List a retriever's executions", response_model=ExecutionHistory
+    "/{retriever}/executions/list",
+    summary="List a retriever's executions",
+    responses=answers(ExecutionHistory, 400, 404, 422),
 )
 async def list_of_executions(
     retriever: PathName,

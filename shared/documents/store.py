@@ -31,6 +31,23 @@ def validate_id(value: str, name: str) -> str:
     return value
 
 
+def validate_document_id(value: str) -> str:
+    """Documents are the user's to name: only what could not be seen or sent is refused.
+
+    Raises:
+        InvalidInput: not 1 to 255 printable characters, or spaces around them.
+    """
+    if not (
+        isinstance(value, str) and 1 <= len(value) <= 255 and value.isprintable() and value == value.strip()
+    ):
+        raise InvalidInput.at(
+            ("document_id",),
+            f"{value!r} is no document id: 1 to 255 printable characters, no spaces around them",
+            value=value,
+        )
+    return value
+
+
 @dataclass(frozen=True, slots=True)
 class CollectionRef:
     """Names one collection. Raises InvalidInput when an id is malformed."""

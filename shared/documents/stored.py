@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from shared.documents.store import RESERVED_FIELDS, CollectionRef, DocumentWrite, validate_id
+from shared.documents.store import RESERVED_FIELDS, CollectionRef, DocumentWrite, validate_document_id
 from shared.errors import InvalidInput
 
 MAX_DIMENSIONS = 65_536
@@ -19,7 +19,7 @@ MAX_VECTOR_NAME_CHARS = 255
 
 def check_write(write: DocumentWrite) -> None:
     """Raises InvalidInput for a malformed id or a reserved field."""
-    validate_id(write.document_id, "document_id")
+    validate_document_id(write.document_id)
     reserved = RESERVED_FIELDS & write.fields.keys()
     if reserved:
         name = min(reserved)

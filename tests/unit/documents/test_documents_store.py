@@ -85,11 +85,18 @@ def test_an_id_twice_in_one_batch_keeps_the_last(store: DocumentStore, ref: Coll
     assert store.search_text(ref, "first", limit=9).found == 0
 
 
+@pytest.mark.parametrize("document_id", ["a/b", "../x", "urn:isbn:0-395-36341-1", "naïve café", "x" * 255])
+def test_documents_are_the_users_to_name(store: DocumentStore, ref: CollectionRef, document_id: str) -> None:
+    store.upsert(ref, [DocumentWrite(document_id, {"n": 1})])
+    assert ids(store.get(ref, [document_id])) == [document_id]
+    assert store.delete(ref, [document_id]) == [document_id]
+
+
 @pytest.mark.parametrize(
     ("bad", "message"),
     [
-        (DocumentWrite("../x", {}), "is no id"),
-        (DocumentWrite("", {}), "is no id"),
+        (DocumentWrite("a\nb", {}), "is no document id"),
+        (DocumentWrite("", {}), "is no document id"),
         (DocumentWrite("doc_2", {"_internal": {}}), "set by the server"),
         (DocumentWrite("doc_2", {"document_id": "doc_9"}), "set by the server"),
         (DocumentWrite("doc_2", {"x": object()}), "JSON"),
