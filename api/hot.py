@@ -19,7 +19,6 @@ from api.auth import require
 from api.context import ApiContext
 from api.deps import Access
 from api.errors import MethodNotAllowed, error_response
-from api.json_body import check_label
 from api.services.executions import read, read_when, wait_reason
 from api.services.submit import submit
 from shared.errors import BadRequest, InvalidInput, TooLarge
@@ -182,8 +181,6 @@ async def _execute(context: ApiContext, call: Call, retriever: str) -> Answer:
     access = await _access(context, call)
     require(access.principal, "read")
     _refuse_flags(call)
-    if call.body:
-        check_label(call.header(b"content-type"))
     preference = Preference.of(call.header(b"prefer"))
     if preference.wait_s is not None:
         wait_s = preference.wait_s

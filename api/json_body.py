@@ -40,23 +40,15 @@ class JsonRoute(APIRoute):
 async def _parse(request: Request) -> None:
     """Parse the body into where Starlette keeps it, so that the framework finds it parsed.
 
+    Its label does not matter: curl calls everything a form.
+
     Raises:
-        BadRequest: the body is not such JSON, or is labelled as something else.
+        BadRequest: the body is not such JSON.
     """
     body = await request.body()
     if not body:
         return
-    check_label(request.headers.get("content-type"))
     request._json = parse_json(body)
-
-
-def check_label(content_type: str | None) -> None:
-    """Raises BadRequest for a body that is labelled as anything but JSON; no label is no offence."""
-    media_type = (content_type or "application/json").partition(";")[0].strip().lower()
-    if media_type != "application/json" and not media_type.endswith("+json"):
-        raise BadRequest(
-            f"the body is labelled {media_type[:_ECHO_MAX_CHARS]!r}; send JSON labelled `application/json`"
-        )
 
 
 def parse_json(body: bytes) -> Any:

@@ -55,11 +55,10 @@ def test_64_bit_integers_and_forty_levels_are_kept(api: httpx.Client) -> None:
     assert ok(api.get(f"/v1/collections/{created['collection_id']}"))["metadata"] == metadata
 
 
-def test_a_body_labelled_otherwise_is_400(api: httpx.Client) -> None:
-    form = {"Content-Type": "application/x-www-form-urlencoded"}
-    refused(api.post(CREATE, content=b"{}", headers=form), 400, "application/json")
-    labelled = {"Content-Type": "application/merge-patch+json; charset=utf-8"}
-    ok(api.post(CREATE, content=b'{"collection_name": "abc"}', headers=labelled))
+def test_the_label_of_a_body_does_not_matter(api: httpx.Client) -> None:
+    form = {"Content-Type": "application/x-www-form-urlencoded"}  # what curl -d sends by default
+    ok(api.post(CREATE, content=b'{"collection_name": "abc"}', headers=form))
+    refused(api.post(CREATE, content=b"collection_name=abc", headers=form), 400, "JSON")
     ok(api.post(CREATE, content=b'{"collection_name": "abcd"}'))
 
 
