@@ -10,6 +10,7 @@ import orjson
 import re2
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
+from starlette.datastructures import Headers
 
 from shared.errors import BadRequest
 
@@ -40,7 +41,7 @@ class JsonRoute(APIRoute):
 async def _parse(request: Request) -> None:
     """Parse the body into where Starlette keeps it, so that the framework finds it parsed.
 
-    Its label does not matter: curl calls everything a form.
+    Its label does not matter, since curl calls everything a form; without one the framework takes it as JSON.
 
     Raises:
         BadRequest: the body is not such JSON.
@@ -49,6 +50,8 @@ async def _parse(request: Request) -> None:
     if not body:
         return
     request._json = parse_json(body)
+    request.scope["headers"] = [item for item in request.scope["headers"] if item[0] != b"content-type"]
+    request._headers = Headers(scope=request.scope)
 
 
 def parse_json(body: bytes) -> Any:
