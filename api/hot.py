@@ -203,7 +203,8 @@ async def _submitted(context: ApiContext, stored: StoredExecution, preference: P
     execution_id = stored.execution_id
     status = 202 if preference.respond_async and not stored.is_terminal else 200
     location = f"/v1/retrievers/{quote(stored.retriever_id)}/executions/{execution_id}"
-    answer = await _described(context, stored)
+    await _learn_wait_reason(context, stored)
+    answer = _described(context, stored)
     answer.status = status
     answer.headers.append((b"location", location.encode()))
     answer.headers += preference.applied()
@@ -223,6 +224,7 @@ async def _get(context: ApiContext, call: Call, retriever: str, execution_id: st
     known = call.header(b"if-none-match")
     preference = Preference.of(call.header(b"prefer"))
     if preference.wait_s:
+        await context.health.load()
 
         def satisfied(stored: StoredExecution) -> bool:
             return stored.is_terminal or (known is not None and not _matches(known, _etag(context, stored)))
@@ -230,16 +232,21 @@ async def _get(context: ApiContext, call: Call, retriever: str, execution_id: st
         stored = await read_when(context, access, retriever, execution_id, preference.wait_s, satisfied)
     else:
         stored = await read(context, access, retriever, execution_id)
+    await _learn_wait_reason(context, stored)
     if known is not None and _matches(known, _etag(context, stored)):
         return Answer(304, headers=[*_state_headers(context, stored), *preference.applied()])
-    answer = await _described(context, stored)
+    answer = _described(context, stored)
     answer.headers += preference.applied()
     return answer
 
 
-async def _described(context: ApiContext, stored: StoredExecution) -> Answer:
+async def _learn_wait_reason(context: ApiContext, stored: StoredExecution) -> None:
+    """It is part of the answer and its ETag, so what is remembered of the workers must not be too old."""
     if stored.status == "pending":
         await context.health.load()
+
+
+def _described(context: ApiContext, stored: StoredExecution) -> Answer:
     reason = wait_reason(context, stored)
     waiting = b',"wait_reason":"' + reason.encode() + b'"' if reason else b',"wait_reason":null'
     body = stored.head + stored.state + waiting + stored.detail
