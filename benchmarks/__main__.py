@@ -14,7 +14,7 @@ from types import FrameType
 
 from benchmarks.bench import Bench
 from benchmarks.figures import FULL, QUICK, BenchError, Row
-from benchmarks.machine import facts
+from benchmarks.machine import facts, others_percent
 from benchmarks.measures import MEASURES
 from benchmarks.report import print_facts, table, write_json
 
@@ -74,7 +74,7 @@ def _run(names: list[str], *, quick: bool) -> list[Row]:
                 print(f"measuring {name} …", end=" ", flush=True)
                 rows += measure(bench)
                 print(f"{time.monotonic() - began_s:.0f} s", flush=True)
-    print()
+    print(f"others use {others_percent():.0f} % of the cores now\n")
     return rows
 
 

@@ -112,5 +112,5 @@ class Effort:
     repetitions: int  # of each query over them
 
 
-FULL = Effort(3, 2.5, 1_500, 60, 400, 50_000, 15)
+FULL = Effort(3, 2.5, 1_500, 60, 400, 50_000, 25)
 QUICK = Effort(1, 1.0, 400, 15, 80, 5_000, 7)

@@ -7,8 +7,11 @@ import platform
 import subprocess
 from importlib.metadata import version
 
+import psutil
+
 from ops.redis_server import VERSION_TIMEOUT_S, find_server
 
+_LOOK_S = 1.0
 _PACKAGES = ("celery", "kombu", "redis", "fastapi", "uvicorn", "uvloop", "apsw")
 
 
@@ -17,11 +20,17 @@ def facts() -> dict[str, str]:
     return {
         "cores": str(os.cpu_count()),
         "load average": " ".join(f"{load:.1f}" for load in os.getloadavg()),
+        "others use": f"{others_percent():.0f} % of the cores",
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
         "python": platform.python_version(),
         "redis server": _server_version(),
         "packages": " ".join(f"{name} {version(name)}" for name in _PACKAGES),
     }
+
+
+def others_percent() -> float:
+    """How much of all cores other programs use in this second."""
+    return float(psutil.cpu_percent(_LOOK_S))
 
 
 def _server_version() -> str:

@@ -43,8 +43,8 @@ def measure(bench: Bench) -> list[Row]:
     noop, search = bench.kennel.retrievers.noop, bench.kennel.retrievers.search
     kept = _kennel(bench.kennel, noop, count, progress_interval_ms=0)
     merged = _kennel(bench.kennel, noop, 2 * count)
-    events = _kennel(bench.kennel, noop, count, task_events=True)
-    real = _kennel(bench.kennel, search, count)
+    events = _kennel(bench.kennel, noop, count // 2, task_events=True)
+    real = _kennel(bench.kennel, search, count // 2)
     with bench.naive.worker() as worker:
         raw = _naive(bench.naive, worker, bench.naive.hold_noops, count)
         staged = _naive(bench.naive, worker, bench.naive.hold_runs, count // 4)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks.bench import Bench
+from benchmarks.bench import Bench, in_turns
 from benchmarks.figures import Row, Target, busy_share
 from benchmarks.kennel_side import Kennel
 from benchmarks.load import run_load
@@ -14,17 +14,13 @@ _TARGET = Target("value", "≥", 90)
 
 
 def measure(bench: Bench) -> list[Row]:
+    percents: dict[bool, list[float]] = {False: [], True: []}
+    for task_events in in_turns(bench.effort.rounds, list(percents)):
+        percents[task_events].append(_busy_percent(bench.kennel, bench.effort.sleepers, task_events))
     group = f"busy share of {_THREADS} threads: executions of three stages of 5 to 50 ms"
     return [
-        Row(
-            group,
-            f"task events {word}",
-            "%",
-            [_busy_percent(bench.kennel, bench.effort.sleepers, events)],
-            (),
-            _TARGET,
-        )
-        for word, events in (("off", False), ("on", True))
+        Row(group, f"task events {'on' if task_events else 'off'}", "%", shares, (), _TARGET)
+        for task_events, shares in percents.items()
     ]
 
 

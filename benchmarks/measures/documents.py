@@ -116,7 +116,6 @@ def _queries(store: SqliteDocumentStore) -> list[_Query]:
     page = f"FROM documents WHERE {{}} ORDER BY document_id LIMIT {SELECTION_MAX}"
     plain = f"SELECT {_COLUMNS} {page}"
     some_ids = [f"doc_{number:06}" for number in range(0, 5_000, 50)]
-    ids = orjson.dumps(some_ids).decode()
     return [
         _Query(
             "equal", asking(_filter(topic="topic3")), plain.format("payload ->> '$.topic' = ?"), ["topic3"]
@@ -182,7 +181,7 @@ def _queries(store: SqliteDocumentStore) -> list[_Query]:
             lambda: [(document.document_id, document.raw or b"") for document in store.get(_REF, some_ids)],
             f"SELECT {_COLUMNS} FROM documents"
             " WHERE document_id IN (SELECT value FROM json_each(?)) ORDER BY document_id",
-            [ids],
+            [orjson.dumps(some_ids).decode()],
         ),
     ]
 
