@@ -55,7 +55,9 @@ def test_a_missing_baseline_does_not_meet_a_ratio() -> None:
 
 def test_every_side_has_one_turn_a_round() -> None:
     turns = list(in_turns(5, ["kennel", "naive", "other"]))
-    assert [sorted(turns[start : start + 3]) for start in range(0, 15, 3)] == [["kennel", "naive", "other"]] * 5
+    assert [sorted(turns[start : start + 3]) for start in range(0, 15, 3)] == [
+        ["kennel", "naive", "other"]
+    ] * 5
 
 
 def test_table_names_each_group_once_and_counts_the_targets() -> None:
