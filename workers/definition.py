@@ -15,7 +15,7 @@ from shared import keys
 from shared.errors import FieldError, InvalidInput, StageError, dotted
 from shared.models.execution import Budget, Claim
 from shared.redis_sync import through_outage
-from shared.templates import has_template
+from shared.templates import has_template, references
 from workers.stages.base import Stage
 from workers.stages.registry import load_all
 
@@ -34,6 +34,7 @@ class PlannedStage:
     parameters: Mapping[str, Any]
     pre_filters: Mapping[str, Any] | None
     skip_on_error: bool
+    reads_stages: bool  # a template of it needs what earlier stages did or cost
     ready: Stage[Any] | None  # made once, when no parameter holds a template
 
     def make(self, parameters: Mapping[str, Any]) -> Stage[Any]:
@@ -104,6 +105,7 @@ def _planned(index: int, stage: Mapping[str, Any]) -> PlannedStage:
         parameters,
         stage.get("pre_filters"),
         stage.get("on_error") == "skip",
+        _reads_stages([parameters, stage.get("pre_filters")]),
         None,
     )
     return (
@@ -111,6 +113,10 @@ def _planned(index: int, stage: Mapping[str, Any]) -> PlannedStage:
         if has_template(orjson.dumps(parameters).decode())
         else replace(planned, ready=planned.make(parameters))
     )
+
+
+def _reads_stages(templated: object) -> bool:
+    return any(namespace in ("STAGE", "CONTEXT") for namespace, _ in references(templated))
 
 
 def _invalid(error: ValidationError) -> InvalidInput:

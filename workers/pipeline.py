@@ -83,8 +83,9 @@ class Pipeline:
 
     def _stage(self, planned: PlannedStage, upstream: Upstream) -> Upstream:
         self._check()
-        if planned.skip_on_error and self._unfetched:
-            upstream = self._documents(upstream)  # so that only its own failure is skipped
+        if self._unfetched and (planned.skip_on_error or planned.reads_stages):
+            # so that only its own failure is skipped, and what it reads of earlier stages is known
+            upstream = self._documents(upstream)
         entry = StageEntry(planned)
         try:
             return self._attempt(entry, upstream)
@@ -110,7 +111,7 @@ class Pipeline:
         if fetching:
             entry.restart_clock()  # the stages that waited for it account for the fetch
         output = stage.run(documents, context)
-        entry.metadata.update(output.metadata)
+        entry.metadata.update(orjson.loads(orjson.dumps(output.metadata)))  # no JSON: fails here and now
         entry.input_count, entry.output_count = len(documents), len(output.documents)
         self._ended(entry)
         return output.documents
@@ -226,7 +227,7 @@ class Pipeline:
             inputs=self._claim.request.inputs,
             collections=self._refs,
             documents=self._store,
-            warn=self._books.warnings.append,
+            warn=lambda text: self._books.warnings.append(str(text)),
             check=self._check,
         )
 
@@ -256,7 +257,7 @@ class Pipeline:
 
     def _completed(self, documents: list[Document]) -> Outcome:
         self._check()
-        rows = [orjson.dumps(document.result()) for document in documents]
+        rows = [_row(document) for document in documents]
         self._refuse_oversized(rows)
         page = self._claim.request.page
         shown = rows[page.offset : page.offset + page.size]
@@ -288,6 +289,17 @@ class Pipeline:
     def _failed(self, message: str) -> Outcome:
         books = self._books
         return Outcome(Status.FAILED, message, books.stages_completed, books.detail(), books.figures())
+
+
+def _row(document: Document) -> bytes:
+    """The document as the result holds it. Raises StageFailed when a stage attached what JSON cannot hold."""
+    try:
+        return orjson.dumps(document.result())
+    except TypeError as error:
+        raise StageFailed(
+            f"document {document.document_id!r} cannot be written as JSON ({error}); "
+            f"a stage attached one of {', '.join(sorted(document.attached))}"
+        ) from error
 
 
 def failed_before_start(claim: Claim, message: str) -> Outcome:

@@ -34,11 +34,13 @@ class PrivateRun(Run):
         snapshot()
 
 
-def claim(collection_ids: Sequence[str], **over: Any) -> Claim:
+def claim(collection_ids: Sequence[str], *, spent_ms: int = 0, **over: Any) -> Claim:
     request = ExecutionRequest(
         **{"inputs": {}, "page": Page("offset", 500), **over, "collection_ids": collection_ids}
     )
-    return Claim("exec_1", 1, 1, 0, "ret_1", 1, NAMESPACE, ExecutionRequest.from_json(request.to_json()))
+    return Claim(
+        "exec_1", 1, 1, spent_ms, "ret_1", 1, NAMESPACE, ExecutionRequest.from_json(request.to_json())
+    )
 
 
 def pipeline(

@@ -7,15 +7,12 @@ stage that fetches all documents first, so that every stage works in memory.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
-import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from shared.documents import DocumentStore
-from shared.documents.sqlite.store import SqliteDocumentStore
 from tests.unit.workers.pipelines import execute, fill, stage
 
 FETCH_ALL = stage("fetch all", "feature_search", searches=[], final_top_k=5000)
@@ -102,12 +99,6 @@ def definitions(draw: st.DrawFn) -> list[dict[str, Any]]:
         *draw(st.lists(st.one_of(filter_stages, search_stages()), max_size=1)),
     ]
     return [{**each, "stage_name": f"stage {index}"} for index, each in enumerate(stages)]
-
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> DocumentStore:
-    directory: Path = tmp_path_factory.mktemp("documents")
-    return SqliteDocumentStore(directory)
 
 
 def result(execution: Mapping[str, Any]) -> tuple[str, Any, list[tuple[str, str, float]]]:
