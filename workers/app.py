@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import warnings
 from contextlib import suppress
@@ -12,13 +13,13 @@ from celery import signals
 from celery.platforms import SecurityWarning
 
 from shared import keys
-from shared.broker import RUN_TASK, make_celery
+from shared.broker import RUN_TASK, make_celery, message_template
 from shared.errors import KennelError
 from shared.logs import configure_logging
 from shared.redis_sync import connect, through_outage
 from shared.settings import Settings
 from workers.process import WorkerProcess, worker_process
-from workers.stages.registry import catalogue
+from workers.stages.registry import catalogue, load_all
 from workers.stopping import StopFlag
 from workers.sweeper import Sweeper
 from workers.tasks import ExecutionFailed, run_execution
@@ -56,6 +57,15 @@ def _logging(**_: Any) -> None:
 def _named(sender: str, **_: Any) -> None:
     global _worker_name  # noqa: PLW0603
     _worker_name = sender
+
+
+@signals.worker_init.connect
+def _warm(**_: Any) -> None:
+    """Before any fork: load what every process needs, and keep the garbage collector off it."""
+    load_all()
+    message_template()
+    gc.collect()
+    gc.freeze()  # a full collection of all that is imported stops every thread for a tenth of a second
 
 
 @signals.worker_ready.connect

@@ -56,17 +56,16 @@ class Run:
             raise HandedBack(self.claim.execution_id)
 
     def publish(self, stage: str | None, stages_completed: int, snapshot: Snapshot) -> None:
-        """Tell how far it is: at once, or, within the interval of the last write, when that has passed.
+        """Tell how far it is: the keeper sends it when the interval of the last write has passed.
 
-        Progress is never later than the interval, even if the next stage takes long: the keeper sends
-        what is unsent. What `finish` overtakes is not sent at all.
+        So progress is never later than the interval, even if the next stage takes long, and no stage waits
+        for it. What `finish` overtakes is not sent at all. Without an interval every step is sent, at once.
         """
         self._unsent = (stage, stages_completed, snapshot)
-        due_at = self._written_at + self._keeper.progress_interval_s
-        if time.monotonic() >= due_at:
-            self.flush()
+        if self._keeper.progress_interval_s:
+            self._keeper.flush_at(self._written_at + self._keeper.progress_interval_s)
         else:
-            self._keeper.flush_at(due_at)
+            self.flush()
 
     def flush(self) -> None:
         """Send the latest unsent progress, if any."""

@@ -16,7 +16,7 @@ import redis
 
 from shared import broker
 from shared.models.execution import Claim, ExecutionRequest
-from shared.redis_sync import Argument, fcall, text, texts, through_outage
+from shared.redis_sync import Argument, Functions, text, texts, through_outage
 from shared.settings import Settings
 
 _PATIENCE_S = 60.0
@@ -54,7 +54,7 @@ class Ledger:
     """One per process; safe to share between threads."""
 
     def __init__(self, client: redis.Redis, settings: Settings, worker: str) -> None:
-        self._redis = client
+        self._functions = Functions(client)
         self._settings = settings
         self.worker = worker
         self._retention: tuple[int, int, int] = (
@@ -169,7 +169,7 @@ class Ledger:
         self._call("resign", self.worker, patience_s=0)
 
     def _call(self, function: str, *args: Argument, patience_s: float = _PATIENCE_S) -> Any:
-        return through_outage(lambda: fcall(self._redis, function, *args), patience_s=patience_s)
+        return through_outage(lambda: self._functions.call(function, *args), patience_s=patience_s)
 
 
 def _claim(reply: Sequence[bytes]) -> Claim | None:
