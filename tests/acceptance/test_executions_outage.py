@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import threading
 import time
@@ -167,6 +168,9 @@ def test_a_worker_that_comes_late_runs_what_waited(frail: Frail, client: httpx.C
     for execution_id in waiting:
         seen = poll_until(client, made, execution_id, ended, "its turn")
         assert (seen["status"], document_ids(seen)) == ("completed", ["doc_1"])
-    kill(worker)
-    with connect(frail.kennel.redis_url) as server:
-        server.delete(keys.WORKERS)  # a killed worker stays on the list for a while
+    kill(worker, signal.SIGTERM)  # it leaves the list of those online
+
+    def nobody_online() -> bool:
+        return bool(client.get("/health").json()["workers_online"] == 0)
+
+    wait_until(nobody_online, 20, "the worker to be gone")
