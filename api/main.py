@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -63,6 +64,8 @@ def build_app(settings: Settings) -> FastAPI:
             done, _ = await asyncio.wait([start], timeout=settings.redis_timeout_s)
             for task in done:
                 task.result()
+            gc.collect()
+            gc.freeze()  # full collections of all that is imported would hold every request up
             yield
         finally:
             start.cancel()
