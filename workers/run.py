@@ -6,21 +6,31 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from redis.exceptions import RedisError
 
 from shared.errors import Unavailable
 from shared.logs import log_event
 from shared.models.execution import Claim
-
-if TYPE_CHECKING:
-    from workers.keeper import Keeper
+from shared.stores.ledger import Ledger
 
 log = logging.getLogger("kennel.worker")
 
 # Makes (detail, figures) as they are when they are sent, maybe by the keeper's thread.
 Snapshot = Callable[[], tuple[bytes, bytes]]
+
+
+class Holder(Protocol):
+    """What a run needs of the keeper that holds it."""
+
+    ledger: Ledger
+    progress_interval_s: float
+
+    @property
+    def grace_is_over(self) -> bool: ...
+
+    def flush_at(self, at: float) -> None: ...
 
 
 class Stop(Exception):
@@ -38,7 +48,7 @@ class HandedBack(Stop):
 class Run:
     """Made when a claim is taken; the keeper renews its lease until `finish` has been answered."""
 
-    def __init__(self, claim: Claim, keeper: Keeper) -> None:
+    def __init__(self, claim: Claim, keeper: Holder) -> None:
         self.claim = claim
         self.lost = False
         self._keeper = keeper
