@@ -23,6 +23,7 @@ from shared.templates.render import texts
 # Schema extras that a stage's parameter model may set on a property:
 TEMPLATE_NAMES = "x-template-names"  # bare names the stage adds to the templates of this text, e.g. DOCUMENTS
 FILTER_TREE = "x-filter"  # true: the value is a filter tree (contract section 4)
+SIMPLE_FILTER = "x-filter-simple"  # beside it: the parameters that hold one condition where there is no tree
 
 # Namespaces that no stage can be given yet.
 UNSUPPORTED_NAMESPACES = frozenset(("SECRET",))

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict
 
 from shared.errors import FieldError, InvalidInput
 from shared.filters.parse import check_unrendered
-from shared.parameters import FILTER_TREE, ParameterSchema, listed, shown, template_errors
+from shared.parameters import FILTER_TREE, SIMPLE_FILTER, ParameterSchema, listed, shown, template_errors
 
 STAGES_MAX = 50
 DEFINITION_MAX_BYTES = 1_000_000
@@ -233,6 +233,8 @@ class _StageReader:
         for name, schema in entry.parameters.properties.items():
             if schema.get(FILTER_TREE) and isinstance(given.get(name), Mapping):
                 self._check_filter(given[name], (*at, name), check_templates=False)
+            elif condition := {part: given[part] for part in schema.get(SIMPLE_FILTER, ()) if part in given}:
+                self._check_filter({"field": "unset", "value": None, **condition}, at, check_templates=False)
         return given
 
     def _check_filter(self, tree: Any, at: Loc, *, check_templates: bool = True) -> None:

@@ -120,6 +120,8 @@ class RedisLink:
                 await asyncio.sleep(_RECONNECT_DELAY_S)
 
     async def _round_trip(self, connection: AbstractConnection, batch: list[_Waiting]) -> None:
+        if _was_closed(connection):
+            await connection.disconnect(nowait=True)
         if not connection.is_connected:
             async with asyncio.timeout_at(batch[0].give_up_at):
                 await connection.connect()
@@ -155,3 +157,9 @@ class RedisLink:
                 failure = Unavailable(f"Redis is not reachable ({reason}); try again shortly")
             failure.__cause__ = error
             waiting.reply.set_exception(failure)
+
+
+def _was_closed(connection: AbstractConnection) -> bool:
+    """Whether the server has closed it meanwhile: what was not sent yet has certainly not happened."""
+    reader = getattr(connection, "_reader", None)
+    return connection.is_connected and reader is not None and reader.at_eof()

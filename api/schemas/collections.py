@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
-from api.schemas.common import Degraded, ListBody, Name, NotYet, Pagination, RequestModel
+from api.schemas.common import Degraded, ListBody, NotYet, Pagination, Printable, RequestModel
 
 
 class Source(RequestModel):
@@ -34,7 +34,7 @@ class FeatureExtractor(RequestModel):
 
 class CollectionCreate(RequestModel):
     collection_name: Annotated[
-        Name, Field(min_length=3, max_length=100, description="Unique in its namespace.")
+        str, Field(min_length=3, max_length=100, description="Unique in its namespace."), Printable
     ]
     source: Source = Source()
     description: Annotated[str | None, Field(max_length=10_000)] = None

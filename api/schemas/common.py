@@ -23,8 +23,8 @@ def _printable(value: str) -> str:
 
 # A field of the contract that this version does not have: refused unless it is empty.
 NotYet = Annotated[Any, AfterValidator(_refuse), Field(description="Not supported yet.")]
-# A name as people choose it.
-Name = Annotated[str, AfterValidator(_printable)]
+# Of a name as people choose it; behind its length, so that errors speak of characters.
+Printable = AfterValidator(_printable)
 
 
 class RequestModel(BaseModel):

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
-from api.schemas.common import Name, NotYet, Pagination, RequestModel
+from api.schemas.common import NotYet, Pagination, Printable, RequestModel
 
 NAMESPACE_ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,127}$"
 
@@ -29,7 +29,7 @@ class PayloadIndex(RequestModel):
 
 
 class NamespaceCreate(RequestModel):
-    namespace_name: Annotated[Name, Field(min_length=3, max_length=64, description="Unique.")]
+    namespace_name: Annotated[str, Field(min_length=3, max_length=64, description="Unique."), Printable]
     namespace_id: Annotated[
         str | None, Field(pattern=NAMESPACE_ID_PATTERN, description="Made by the server when left out.")
     ] = None

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AliasChoices, BaseModel, Field
 
-from api.schemas.common import Degraded, Name, Pagination, RequestModel
+from api.schemas.common import Degraded, Pagination, Printable, RequestModel
 
 
 class BudgetLimits(RequestModel):
@@ -18,7 +18,7 @@ class BudgetLimits(RequestModel):
 
 class RetrieverCreate(RequestModel):
     retriever_name: Annotated[
-        Name, Field(min_length=1, max_length=255, description="Unique in its namespace.")
+        str, Field(min_length=1, max_length=255, description="Unique in its namespace."), Printable
     ]
     stages: Annotated[
         list[Any], Field(description="1 to 50 stages; GET /v1/retrievers/stages lists what there is.")

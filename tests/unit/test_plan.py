@@ -50,6 +50,15 @@ class FeatureSearch(Strict):
     when: dict[str, Any] | None = Field(None, json_schema_extra={"x-filter": True})
 
 
+class AttributeFilter(Strict):
+    field: str = "status"
+    operator: str = "eq"
+    value: Any = None
+    conditions: dict[str, Any] | None = Field(
+        None, json_schema_extra={"x-filter": True, "x-filter-simple": ["field", "operator", "value"]}
+    )
+
+
 def entry(stage_id: str, category: str, model: type[BaseModel], *aliases: str) -> CatalogueEntry:
     return CatalogueEntry.model_validate(
         {
@@ -293,3 +302,27 @@ def test_the_catalogue_is_iterated_by_id_and_found_by_alias() -> None:
     assert CATALOGUE["feature_filter"] is CATALOGUE["feature_search"]
     assert "feature_filter" in CATALOGUE
     assert CATALOGUE.get("nope") is None
+
+
+FILTERS = Catalogue([entry("attribute_filter", "filter", AttributeFilter)])
+
+
+@pytest.mark.parametrize(
+    ("parameters", "place"),
+    [
+        ({"operator": "in", "value": 5}, "value"),
+        ({"field": "a", "operator": "regex", "value": "("}, "value"),
+        ({"operator": "like", "value": "x"}, "operator"),
+    ],
+)
+def test_the_simple_form_of_a_filter_is_checked_like_the_tree(parameters: dict[str, Any], place: str) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        validate_stages([stage(parameters, stage_id="attribute_filter")], FILTERS)
+    assert [error["loc"] for error in refused.value.errors] == [["stages", 0, "config", "parameters", place]]
+
+
+@pytest.mark.parametrize(
+    "parameters", [{}, {"operator": "in", "value": "{{INPUT.kinds}}"}, {"field": "a", "value": 1}]
+)
+def test_the_simple_form_may_hold_templates_and_defaults(parameters: dict[str, Any]) -> None:
+    validate_stages([stage(parameters, stage_id="attribute_filter")], FILTERS)

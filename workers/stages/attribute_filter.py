@@ -30,7 +30,7 @@ class AttributeFilterParameters(StageParameters):
     conditions: dict[str, Any] | None = Field(
         None,
         description="A filter tree with AND, OR, NOT and conditions; wins over field, operator, value.",
-        json_schema_extra={"x-filter": True},
+        json_schema_extra={"x-filter": True, "x-filter-simple": ["field", "operator", "value"]},
     )
     case_insensitive: bool = Field(False, description="Ignore case where a condition does not say otherwise.")
     batch_size: int = Field(
