@@ -64,11 +64,9 @@ def compile_where(filter_: Filter, parameters: Parameters) -> str:
         case And(children):
             return _joined("AND", [compile_where(child, parameters) for child in children], empty="1")
         case Or(children):
-            return _joined("OR", [compile_where(child, parameters) for child in children], empty="0")
+            return _any_of(children, parameters)
         case Not(children):
-            return _negated(
-                _joined("OR", [compile_where(child, parameters) for child in children], empty="0")
-            )
+            return _negated(_any_of(children, parameters))
         case Condition(operator=name) if name in OPPOSITES:
             return _negated(compile_where(replace(filter_, operator=OPPOSITES[name]), parameters))
         case Condition():
@@ -84,6 +82,23 @@ def crosses_list(parts: Sequence[str], parameters: Parameters) -> str:
     """SQL: some proper prefix of the path (of several parts) is a list."""
     prefixes = [parameters.bind(json_path(parts[:length])) for length in range(1, len(parts))]
     return _joined("OR", [f"json_type(payload, {prefix}) = 'array'" for prefix in prefixes], empty="0")
+
+
+def _any_of(children: Sequence[Filter], parameters: Parameters) -> str:
+    """Some child holds. What is wanted of one field becomes one `in`: one lookup in each row, not many."""
+    wanted: dict[tuple[str, bool], list[Any]] = {}
+    others: list[Filter] = []
+    for child in children:
+        if isinstance(child, Condition) and child.operator in ("eq", "in"):
+            values = child.value if child.operator == "in" else [child.value]
+            wanted.setdefault((child.path, child.case_sensitive), []).extend(values)
+        else:
+            others.append(child)
+    fields = [
+        Condition(path, "eq", values[0], exact) if len(values) == 1 else Condition(path, "in", values, exact)
+        for (path, exact), values in wanted.items()
+    ]
+    return _joined("OR", [compile_where(child, parameters) for child in (*fields, *others)], empty="0")
 
 
 def _negated(condition: str) -> str:
@@ -129,23 +144,31 @@ def _on_value(condition: Condition, parameters: Parameters) -> str:
     """SQL: the value at the path, or one of its elements when it is a list, passes."""
     parts = payload_parts(condition.path)
     path = parameters.bind(json_path(parts))
-    mask = path_mask(parts)
     plain = _on_scalar(condition, _Place(f"json_type(payload, {path})", f"payload ->> {path}"), parameters)
-    of_element = replace(condition, operator="eq") if condition.operator == "contains" else condition
-    element = _on_scalar(of_element, _Place("item.type", "item.value"), parameters)
-    # A chain of WHENs, because there SQLite skips the rest of an AND once it is false; in a THEN it does not.
-    crossing = ""
+    rows = _on_rows(condition, parameters)
+    careful = f"EXISTS (SELECT 1 FROM json_each(payload, {path}) AS item WHERE {rows})"
     if len(parts) > 1:
-        crossing = (
-            f" WHEN list_bits & {mask} AND {crosses_list(parts, parameters)}"
-            f" THEN {_by_python(condition, parameters)}"
+        careful = (
+            f"CASE WHEN {crosses_list(parts, parameters)} THEN {_by_python(condition, parameters)}"
+            f" ELSE {careful} END"
         )
-    return (
-        f"(CASE{crossing}"
-        f" WHEN list_bits & {mask} AND json_type(payload, {path}) = 'array'"
-        f" THEN EXISTS (SELECT 1 FROM json_each(payload, {path}) AS item WHERE {element})"
-        f" WHEN {plain} THEN 1 END)"
-    )
+    # `plain` is a WHEN, because there SQLite skips the rest of an AND that is false; in a THEN it does not.
+    return f"(CASE WHEN list_bits & {path_mask(parts)} THEN {careful} WHEN {plain} THEN 1 END)"
+
+
+def _on_rows(condition: Condition, parameters: Parameters) -> str:
+    """SQL: a row of json_each passes. Its key is a number in a list, a text in an object, null for a scalar.
+
+    One lookup for all three, where asking for the type first would take two.
+    """
+    item = _Place("item.type", "item.value")
+    if condition.operator == "contains":  # is an element of a list, or a part of a text
+        element = _on_scalar(replace(condition, operator="eq"), item, parameters)
+        return (
+            f"{element} AND typeof(item.key) = 'integer'"
+            f" OR item.key IS NULL AND {_on_scalar(condition, item, parameters)}"
+        )
+    return f"{_on_scalar(condition, item, parameters)} AND typeof(item.key) <> 'text'"
 
 
 def _by_python(condition: Condition, parameters: Parameters) -> str:
@@ -173,7 +196,17 @@ def _on_scalar(condition: Condition, place: _Place, parameters: Parameters) -> s
 def _equals(wanted: Any, place: _Place, exact: bool, parameters: Parameters) -> str:
     if isinstance(wanted, bool):
         return f"{place.type} = '{'true' if wanted else 'false'}'"
-    return _compares("=", wanted, place, exact, parameters)
+    if is_number(wanted):
+        return _compares("=", wanted, place, exact, parameters)
+    text = comparable(wanted, case_sensitive=exact)
+    return _equals_text(f"{place.compared(exact)} = {parameters.bind(text)}", [text], place)
+
+
+def _equals_text(test: str, texts: Sequence[str], place: _Place) -> str:
+    """`->>` gives lists and objects as JSON: only a text that could be such asks for the type as well."""
+    if any(text[:1] in ("[", "{", "") for text in texts):
+        return f"({test} AND {place.type} = 'text')"
+    return test
 
 
 def _compares(sign: str, wanted: Any, place: _Place, exact: bool, parameters: Parameters) -> str:
@@ -194,7 +227,7 @@ def _member_of(wanted: list[Any], place: _Place, exact: bool, parameters: Parame
         tests.append(f"({place.value} IN {rows} AND {place.type} IN ('integer', 'real'))")
     if texts:
         rows = f"(SELECT value FROM json_each({parameters.bind_json(texts)}))"
-        tests.append(f"({place.compared(exact)} IN {rows} AND {place.type} = 'text')")
+        tests.append(_equals_text(f"{place.compared(exact)} IN {rows}", texts, place))
     return _joined("OR", tests, empty="0")
 
 

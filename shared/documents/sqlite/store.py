@@ -31,7 +31,8 @@ from shared.models.document import Document
 WRITE_WAIT_S = 10.0
 
 _JSON = "CAST(json(payload) AS BLOB)"
-_GET = f"SELECT document_id, {_JSON} FROM documents WHERE document_id IN (SELECT value FROM json_each(?))"
+# A CROSS JOIN is never turned round: the rows come in the order of the ids asked.
+_GET = f"SELECT document_id, {_JSON} FROM json_each(?) CROSS JOIN documents ON document_id = value"
 _VECTORS = (
     "SELECT document_id, name, vector FROM documents JOIN vectors USING (document_key)"
     " WHERE document_id IN (SELECT value FROM json_each(?1))"
@@ -85,12 +86,7 @@ class SqliteDocumentStore:
 
     def get(self, ref: CollectionRef, document_ids: Sequence[str]) -> list[Document]:
         rows = self._rows(ref, _GET, [orjson.dumps(list(document_ids)).decode()])
-        raw_by_id = dict(rows)
-        return [
-            Document(document_id, ref.collection_id, raw_by_id[document_id])
-            for document_id in document_ids
-            if document_id in raw_by_id
-        ]
+        return Document.from_rows(ref.collection_id, rows)
 
     def get_vectors(
         self, ref: CollectionRef, document_ids: Sequence[str], names: Sequence[str] | None = None
@@ -131,8 +127,7 @@ class SqliteDocumentStore:
         if sort:  # a sort makes the JSON of every row it reads: order bare keys, then read the page
             keys = f"SELECT document_key {tail}"
             sql = f"SELECT document_id, {_JSON} FROM ({keys}) CROSS JOIN documents USING (document_key)"
-        rows = self._rows(ref, sql, parameters.values)
-        return [Document(document_id, ref.collection_id, raw) for document_id, raw in rows]
+        return Document.from_rows(ref.collection_id, self._rows(ref, sql, parameters.values))
 
     def search_text(
         self,

@@ -22,7 +22,9 @@ from shared.filters.sql_sort import compile_after, compile_order
 from shared.models.document import Document
 
 EXAMPLES = settings(max_examples=300, deadline=None, derandomize=False)
+EVERY_BIT = 2**63 - 1
 collections = st.lists(payloads, min_size=1, max_size=5)
+coincidences = st.sampled_from([0, EVERY_BIT])  # bits that other lists of the document set by chance
 sortable_collections = st.lists(sortable, min_size=1, max_size=5)
 
 
@@ -34,13 +36,13 @@ class Table:
         register_functions(self.connection)
         self.connection.execute("CREATE TABLE documents (document_id TEXT, list_bits INTEGER, payload BLOB)")
 
-    def fill(self, payloads: Sequence[dict[str, Any]]) -> list[Document]:
+    def fill(self, payloads: Sequence[dict[str, Any]], more_bits: int = 0) -> list[Document]:
         self.connection.execute("DELETE FROM documents")
         documents = []
         for index, fields in enumerate(payloads):
             payload = {**fields, "document_id": f"doc_{index}", "collection_id": "col_1"}
             raw = orjson.dumps(payload)
-            row = (payload["document_id"], list_bits(payload), raw)
+            row = (payload["document_id"], list_bits(payload) | more_bits, raw)
             self.connection.execute("INSERT INTO documents VALUES (?, ?, jsonb(?))", row)
             documents.append(Document(payload["document_id"], "col_1", raw))
         return documents
@@ -59,17 +61,35 @@ def table() -> Table:
     return Table()
 
 
+def alternatives(*values: Any) -> tuple[Condition, ...]:
+    return tuple(Condition("a", "eq", value) for value in values)
+
+
 @EXAMPLES
-@given(payloads=collections, filter_=filters)
-@example(payloads=[{"a": [{"b": 1}, {"b": [2]}]}], filter_=Condition("a.b", "eq", 2))
-@example(payloads=[{"a": {"0": 1}}, {"a": [1]}, {"a": [[1]]}], filter_=Condition("a.0", "eq", 1))
-@example(payloads=[{"a": True}, {"a": 1}, {"a": 1.0}, {"a": "1"}], filter_=Condition("a", "eq", 1))
-@example(payloads=[{"a": 2**63}, {"a": 2**63 + 1}], filter_=Condition("a", "in", [2**63]))
-@example(payloads=[{"a": "x\x00Y"}], filter_=Condition("a", "ends_with", "y", case_sensitive=False))
+@given(payloads=collections, filter_=filters, more_bits=coincidences)
+@example([{"a": [{"b": 1}, {"b": [2]}]}], Condition("a.b", "eq", 2), 0)
+@example([{"a": {"0": 1}}, {"a": [1]}, {"a": [[1]]}], Condition("a.0", "eq", 1), 0)
+@example([{"a": True}, {"a": 1}, {"a": 1.0}, {"a": "1"}], Condition("a", "eq", 1), 0)
+@example([{"a": 2**63}, {"a": 2**63 + 1}], Condition("a", "in", [2**63]), 0)
+@example([{"a": "x\x00Y"}], Condition("a", "ends_with", "y", case_sensitive=False), 0)
+# Lists and objects are not the text of their JSON.
+@example([{"a": "[1]"}, {"a": [[1]]}, {"a": [1]}], Condition("a", "eq", "[1]"), 0)
+@example([{"a": '{"b":1}'}, {"a": {"b": 1}}], Condition("a", "in", ['{"b":1}', "x"]), 0)
+@example([{"a": {"b": 1}}, {"a": 0}, {"a": ""}], Condition("a", "eq", "", case_sensitive=False), 0)
+# The values of an object are no elements, and a scalar is none either, whatever the bits say.
+@example([{"a": {"b": "x"}}, {"a": ["x"]}, {"a": "x"}], Condition("a", "eq", "x"), EVERY_BIT)
+@example([{"a": {"b": "x"}}, {"a": ["xy"]}, {"a": "xy"}], Condition("a", "contains", "x"), EVERY_BIT)
+@example([{"a": 1}, {"a": [1]}, {"a": {"b": 1}}], Condition("a", "contains", 1), EVERY_BIT)
+@example([{"a": {"b": "x"}}, {"a": [{"b": "x"}]}], Condition("a.b", "eq", "x"), EVERY_BIT)
+# Alternatives for one field.
+@example([{"a": 1}, {"a": "x"}, {}, {"a": [True]}, {"a": 2}], Or(alternatives(1, "x", None, True)), 0)
+@example([{"a": 1}, {"a": "x"}, {}, {"a": [True]}, {"a": 2}], Not(alternatives(1, None)), 0)
+@example([{"a": "X"}, {"a": "y"}], Or((Condition("a", "eq", "x", False), Condition("a", "eq", "Y"))), 0)
+@example([{"a": 1}], Or((Condition("a", "in", []), Condition("a", "in", []))), 0)
 def test_where_selects_what_the_predicate_accepts(
-    table: Table, payloads: list[dict[str, Any]], filter_: Filter
+    table: Table, payloads: list[dict[str, Any]], filter_: Filter, more_bits: int
 ) -> None:
-    documents = table.fill(payloads)
+    documents = table.fill(payloads, more_bits)
     predicate = compile_predicate(filter_)
     assert table.matching(filter_) == [d.document_id for d in documents if predicate(d)]
 
