@@ -85,8 +85,10 @@ class Selection:
         parts = [
             store.select(ref, where=self.where, sort=self.sort, limit=SELECTION_MAX) for ref in self.refs
         ]
+        if len(parts) == 1:
+            return parts[0]
         documents = [document for part in parts for document in part]
-        return sort_documents(documents, self.sort) if self.sort and len(parts) > 1 else documents
+        return sort_documents(documents, self.sort) if self.sort else documents
 
     def _search(self, store: DocumentStore, query: TextQuery) -> Fetched:
         hits = [
