@@ -160,9 +160,7 @@ def _start_redis(
         try:
             with redis_probe.connect(settings.redis_url) as redis:
                 ensure_key(redis, installation.api_key)
-                ensure_key(
-                    redis, installation.mixpeek_key, MIXPEEK_KEY_NAME, default_wait_s=MIXPEEK_WAIT_S
-                )
+                ensure_key(redis, installation.mixpeek_key, MIXPEEK_KEY_NAME, default_wait_s=MIXPEEK_WAIT_S)
         except RedisError as error:
             raise CannotStart(f"The API key cannot be stored in Redis: {error}.") from error
     return replace(installation, settings=settings)

@@ -129,8 +129,9 @@ class Stack:
         self, name: str = "w1", *, threads: int = 4, pool: str = "custom", **environment: str
     ) -> subprocess.Popen[bytes]:
         """Returns once the worker is on the list of those online."""
-        command = ("celery", "-A", "workers.app", "worker", "-P", pool, "-c", str(threads), "-n", f"{name}@%h")
-        process = self.start(name, *command, "--without-gossip", "--without-mingle", "-l", "INFO", **environment)
+        command = ("celery", "-A", "workers.app", "worker", "-P", pool, "-c", str(threads), "-l", "INFO")
+        options = ("-n", f"{name}@%h", "--without-gossip", "--without-mingle")
+        process = self.start(name, *command, *options, **environment)
         marker = f"{name}@"
         log = self.directory / f"{name}.log"
         seen = log.read_text().count("ready.")

@@ -31,7 +31,8 @@ def test_a_killed_server_loses_nothing(tmp_path: Path) -> None:
             server.wait(10)
             refused = client.post(f"/retrievers/{retriever}/execute", json={})
             assert (refused.status_code, refused.headers["retry-after"]) == (503, "2")
-            wait_until(lambda: "heartbeat.failed" in (tmp_path / "r1.log").read_text(), 20, "a missed heartbeat")
+            log = tmp_path / "r1.log"
+            wait_until(lambda: "heartbeat.failed" in log.read_text(), 20, "a missed heartbeat")
             server = start_redis(directory, redis_port)
             kennel.open("restart")
             for execution_id in ids:
