@@ -19,6 +19,7 @@ from shared.redis_sync import connect, through_outage
 from shared.settings import Settings
 from shared.stores.ledger import Ledger, Outcome
 from workers.definition import DefinitionCache
+from workers.identity import process_name
 from workers.keeper import Keeper
 from workers.pipeline import Pipeline, failed_before_start, log_unforeseen
 from workers.run import ExecutionLost, HandedBack, Run, Stop
@@ -36,7 +37,7 @@ class WorkerProcess:
     def __init__(self, settings: Settings, worker: str, stop: StopFlag) -> None:
         self.settings = settings
         self._redis: redis.Redis = connect(settings.redis_url)
-        self.ledger = Ledger(self._redis, settings, worker)
+        self.ledger = Ledger(self._redis, settings, worker, process_name(worker))
         self.keeper = Keeper(self.ledger, settings, stop)
         self._documents = open_document_store(settings)
         self._definitions = DefinitionCache(self._read)

@@ -12,6 +12,7 @@ from shared.errors import Unavailable
 from shared.logs import log_event
 from shared.settings import Settings
 from shared.stores.ledger import Ledger, SweepReport
+from workers.identity import has_died
 from workers.stopping import StopFlag
 
 log = logging.getLogger("kennel.sweeper")
@@ -45,8 +46,21 @@ class Sweeper:
         for _ in range(_ROUNDS_MAX):
             report = self._ledger.sweep()
             self._tell(report)
+            self._abandon_dead(report)
             if not report.more:
                 return
+
+    def _abandon_dead(self, report: SweepReport) -> None:
+        """A pool child that was killed, or this worker before its restart, will renew nothing."""
+        for execution_id, epoch, process in report.held_by_worker:
+            if has_died(process, self._ledger.worker) and self._ledger.abandon(execution_id, epoch):
+                log_event(
+                    log,
+                    "execution.abandoned",
+                    level=logging.WARNING,
+                    execution_id=execution_id,
+                    worker_process=process,
+                )
 
     def _tell(self, report: SweepReport) -> None:
         if report.requeued or report.failed or report.sent_again:

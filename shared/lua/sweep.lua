@@ -2,8 +2,9 @@
 -- `batch` of each per call; the caller repeats while either count is full. Safe to run from any number of
 -- workers at once.
 -- args: message template, gap_ms, hold_ms, window_ms, max_attempts, batch, error (JSON string) for the cap,
---   result_ttl_s, summary_ttl_s, history_max, worker_ttl_ms, queue …
--- returns: requeued, failed, sent again, held (1 while the gap guard holds)
+--   result_ttl_s, summary_ttl_s, history_max, worker_ttl_ms, the caller's worker name, queue …
+-- returns: requeued, failed, sent again, held (1 while the gap guard holds), then id, epoch and process of each
+--   execution that the caller's worker holds: it knows which of its processes have died (see abandon)
 
 -- The gap guard. If nobody swept for gap_ms, the server was paused, restarted or its clock jumped, or every
 -- worker was away: nobody could heartbeat reliably, so no lease ends before hold_ms have passed.
@@ -80,12 +81,33 @@ local function send_lost(queue, now, args)
   return #ids
 end
 
+-- Appends what the processes of one worker hold. O(all running).
+local function held_by(worker, reply)
+  for _, id in ipairs(redis.call('ZRANGE', KEY.LEASES, 0, -1)) do
+    local seen = redis.call('HMGET', KEY.RECORD .. id, 'epoch', 'worker')
+    if seen[2] and string.sub(seen[2], 1, #worker + 1) == worker .. '/' then
+      for _, value in ipairs({ id, seen[1], seen[2] }) do reply[#reply + 1] = value end
+    end
+  end
+  return reply
+end
+
 define('sweep', function(args)
   local now = now_ms()
   local held = holding(now, tonumber(args[2]), tonumber(args[3]))
   local requeued, failed, sent = 0, 0, 0
   if not held then requeued, failed = end_leases(now, args) end
-  for i = 12, #args do sent = sent + send_lost(args[i], now, args) end
+  for i = 13, #args do sent = sent + send_lost(args[i], now, args) end
   redis.call('ZREMRANGEBYSCORE', KEY.WORKERS, '-inf', int(now - tonumber(args[11])))
-  return { requeued, failed, sent, held and 1 or 0 }
+  return held_by(args[12], { requeued, failed, sent, held and 1 or 0 })
+end)
+
+-- abandon: the process that held an execution is gone; its lease ends with the next sweep.
+-- args: id, epoch
+-- returns: 'abandoned' | 'lost' it is not this attempt's any more
+define('abandon', function(args)
+  local seen = redis.call('HMGET', KEY.RECORD .. args[1], 'status', 'epoch')
+  if seen[1] ~= 'processing' or seen[2] ~= args[2] then return 'lost' end
+  redis.call('ZADD', KEY.LEASES, 0, args[1])
+  return 'abandoned'
 end)

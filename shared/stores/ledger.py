@@ -44,6 +44,7 @@ class SweepReport:
     failed: int
     sent_again: int
     held: bool
+    held_by_worker: tuple[tuple[str, int, str], ...] = ()  # (execution id, epoch, process)
 
     @property
     def more(self) -> bool:
@@ -53,10 +54,12 @@ class SweepReport:
 class Ledger:
     """One per process; safe to share between threads."""
 
-    def __init__(self, client: redis.Redis, settings: Settings, worker: str) -> None:
+    def __init__(self, client: redis.Redis, settings: Settings, worker: str, process: str = "") -> None:
+        """`worker` is the name that counts as online; `process` the one of its processes that claims here."""
         self._functions = Functions(client)
         self._settings = settings
         self.worker = worker
+        self._process = process or f"{worker}/"
         self._retention: tuple[int, int, int] = (
             settings.result_ttl_s,
             settings.summary_ttl_s,
@@ -66,7 +69,7 @@ class Ledger:
     def claim(self, execution_id: str) -> Claim | None:
         """The right to run it, or None when it has ended, is being run, or never was."""
         nonce = secrets.token_hex(8)
-        reply = self._call("claim", execution_id, nonce, self.worker, self._settings.lease_ms)
+        reply = self._call("claim", execution_id, nonce, self._process, self._settings.lease_ms)
         return _claim(reply)
 
     def heartbeat(
@@ -125,7 +128,7 @@ class Ledger:
             *self._retention,
             broker.QUEUE_NORMAL if claim_next else "",
             nonce,
-            self.worker,
+            self._process,
             self._settings.lease_ms,
             _NEXT_TRIES,
             *outcome.documents,
@@ -158,11 +161,17 @@ class Ledger:
             orjson.dumps(error),
             *self._retention,
             10 * settings.heartbeat_ms,
+            self.worker,
             *broker.QUEUES,
             patience_s=0,
         )
-        requeued, failed, sent, held = (int(value) for value in reply)
-        return SweepReport(requeued, failed, sent, bool(held))
+        requeued, failed, sent, held, *flat = reply
+        holders = zip(texts(flat[::3]), map(int, flat[1::3]), texts(flat[2::3]), strict=True)
+        return SweepReport(int(requeued), int(failed), int(sent), bool(held), tuple(holders))
+
+    def abandon(self, execution_id: str, epoch: int) -> bool:
+        """The process that held it is gone: its lease ends at the next sweep. False when it has lost it already."""
+        return text(self._call("abandon", execution_id, epoch, patience_s=0)) == "abandoned"
 
     def resign(self) -> None:
         """Take this worker off the list of those online."""

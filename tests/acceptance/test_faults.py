@@ -147,8 +147,9 @@ def test_a_lost_message_is_sent_again(kennel: Stack, client: httpx.Client) -> No
     assert kennel.starts(execution_id) == ["lost"]
 
 
-def test_a_killed_pool_child_is_replaced(kennel: Stack, client: httpx.Client) -> None:
-    with worker(kennel, "p1", pool="prefork", threads=2) as main:
+def test_a_killed_pool_childs_lease_ends_at_once(kennel: Stack, client: httpx.Client) -> None:
+    """Its lease would last for ten minutes; its worker's main process knows better."""
+    with worker(kennel, "p1", pool="prefork", threads=2, KENNEL_LEASE_MS="600000") as main:
         retriever = create_retriever(client, "child", [gate("child")])
         execution_id = execute(client, retriever)
         started(kennel, execution_id)

@@ -133,3 +133,27 @@ def test_silent_workers_leave_the_list(client: redis.Redis, ledger: Ledger) -> N
     client.zadd("kennel:workers", {"long-gone": 1})
     ledger.sweep()
     assert client.zrange("kennel:workers", 0, -1) == [b"worker-a"]
+
+
+def test_a_worker_is_told_what_its_own_processes_hold(
+    client: redis.Redis, settings: Settings, submit: Submit
+) -> None:
+    ours = Ledger(client, settings, "worker-a", "worker-a/machine/1")
+    others = Ledger(client, settings, "worker-aa", "worker-aa/machine/2")
+    submit("exec_a")
+    submit("exec_b")
+    ours.claim("exec_a")
+    others.claim("exec_b")
+    assert ours.sweep().held_by_worker == (("exec_a", 1, "worker-a/machine/1"),)
+    assert others.sweep().held_by_worker == (("exec_b", 1, "worker-aa/machine/2"),)
+
+
+def test_what_is_abandoned_runs_again_at_the_next_sweep(
+    client: redis.Redis, ledger: Ledger, submit: Submit
+) -> None:
+    submit("exec_a")
+    ledger.claim("exec_a")
+    assert not ledger.abandon("exec_a", 2)
+    assert ledger.abandon("exec_a", 1)
+    assert ledger.sweep().requeued == 1
+    assert not ledger.abandon("exec_a", 1)
