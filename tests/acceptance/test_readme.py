@@ -42,7 +42,7 @@ NOT_RUN = {
 # These differ from machine to machine, Python to Python or run to run: only their type is compared.
 VOLATILE = re.compile(
     r"\w+_at|title|revision|total|total_returned|returned|output_count|\w*duration_ms|credits_used|next_cursor"
-    r"|state|words|workers_online"
+    r"|state|words|workers_online|input_count"
 )
 
 
