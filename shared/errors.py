@@ -141,6 +141,14 @@ class BudgetExceeded(KennelError):
     code = "budget_exceeded"
 
 
+def raise_invalid(errors: Sequence[FieldError]) -> None:
+    """Raise InvalidInput if there are errors: the first in words, all of them in the details."""
+    if errors:
+        first = InvalidInput.at(errors[0]["loc"], errors[0]["msg"]).message
+        more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+        raise InvalidInput(first + more, errors=errors)
+
+
 def dotted(loc: Sequence[str | int]) -> str:
     """The place in words: ["stages", 0, "config"] -> "stages[0].config"."""
     text = ""

@@ -14,7 +14,7 @@ from typing import Any
 
 import orjson
 
-from shared.errors import FieldError, InvalidInput
+from shared.errors import FieldError, raise_invalid
 
 _DEPTH_MAX = 20
 _ERRORS_MAX = 50
@@ -48,7 +48,7 @@ def validate_input_schema(schema: Any, loc: Sequence[str | int] = ("input_schema
     """
     errors: list[FieldError] = []
     _check_fields(schema, tuple(loc), errors)
-    _raise(errors)
+    raise_invalid(errors)
 
 
 def inputs_hash(inputs: Mapping[str, Any]) -> str:
@@ -128,13 +128,6 @@ def _error(errors: list[FieldError], loc: Loc, msg: str, type_: str) -> None:
         errors.append({"loc": list(loc), "msg": msg, "type": type_})
 
 
-def _raise(errors: list[FieldError]) -> None:
-    if errors:
-        first = InvalidInput.at(errors[0]["loc"], errors[0]["msg"]).message
-        more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
-        raise InvalidInput(first + more, errors=errors)
-
-
 # --- compiling -------------------------------------------------------------------------------------
 
 
@@ -145,7 +138,7 @@ def _compiled(schema: bytes) -> InputValidator:
     def validate(inputs: Mapping[str, Any]) -> dict[str, Any]:
         errors: list[FieldError] = []
         values = fields(inputs, ("inputs",), errors)
-        _raise(errors)
+        raise_invalid(errors)
         return dict(values)
 
     return validate

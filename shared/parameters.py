@@ -18,6 +18,7 @@ from jsonschema.validators import extend
 
 from shared import templates
 from shared.errors import FieldError, InvalidInput
+from shared.filters.parse import check_unrendered
 from shared.templates.render import texts
 
 # Schema extras that a stage's parameter model may set on a property:
@@ -81,6 +82,17 @@ def template_errors(value: Any, loc: Loc, names: Collection[str] = ()) -> Iterat
                 yield from error.errors
     except InvalidInput as error:  # nested too deeply to look at
         yield from error.errors
+
+
+def filter_errors(tree: Any, loc: Loc, *, check_templates: bool = True) -> list[FieldError]:
+    """What is wrong with a filter tree before its templates are rendered."""
+    if check_templates and (broken := list(template_errors(tree, loc))):
+        return broken
+    try:
+        check_unrendered(tree, loc=loc)
+    except InvalidInput as error:
+        return error.errors
+    return []
 
 
 def shown(value: Any) -> str:

@@ -10,9 +10,8 @@ from typing import Any, Literal
 import orjson
 from pydantic import BaseModel, ConfigDict
 
-from shared.errors import FieldError, InvalidInput
-from shared.filters.parse import check_unrendered
-from shared.parameters import FILTER_TREE, SIMPLE_FILTER, ParameterSchema, listed, shown, template_errors
+from shared.errors import FieldError, InvalidInput, raise_invalid
+from shared.parameters import FILTER_TREE, SIMPLE_FILTER, ParameterSchema, filter_errors, listed, shown
 
 STAGES_MAX = 50
 DEFINITION_MAX_BYTES = 1_000_000
@@ -119,7 +118,7 @@ def validate_stages(
         errors += reader.errors
         if definition is not None:
             definitions.append(definition)
-    _raise(errors[:_ERRORS_MAX])
+    raise_invalid(errors[:_ERRORS_MAX])
     return definitions
 
 
@@ -238,15 +237,8 @@ class _StageReader:
         return given
 
     def _check_filter(self, tree: Any, at: Loc, *, check_templates: bool = True) -> None:
-        loc = (*self._loc, *at)
-        broken = list(template_errors(tree, loc)) if check_templates else []
-        if not broken:
-            try:
-                check_unrendered(tree, loc=loc)
-            except InvalidInput as error:
-                broken = error.errors
-        for field_error in broken:
-            self._add(field_error)
+        for error in filter_errors(tree, (*self._loc, *at), check_templates=check_templates):
+            self._add(error)
 
     def _error(self, at: Loc, msg: str, type_: str) -> None:
         self._add({"loc": [*self._loc, *at], "msg": msg, "type": type_})
@@ -254,10 +246,3 @@ class _StageReader:
     def _add(self, error: FieldError) -> None:
         suffix = f" (stage {self._stage_name!r})" if self._stage_name else ""
         self.errors.append({**error, "msg": error["msg"] + suffix})
-
-
-def _raise(errors: list[FieldError]) -> None:
-    if errors:
-        first = InvalidInput.at(errors[0]["loc"], errors[0]["msg"]).message
-        more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
-        raise InvalidInput(first + more, errors=errors)

@@ -10,13 +10,13 @@ from typing import Any
 
 import orjson
 
-from shared import tokens
 from shared.documents import CollectionRef, DocumentStore
 from shared.errors import BudgetExceeded, KennelError
 from shared.filters import Filter, compile_predicate, parse_filter, substitute_dynamic
 from shared.logs import log_event
 from shared.models.document import Document
-from shared.models.execution import Budget, Claim, Detail, Page, Status, figures, pagination_of
+from shared.models.execution import Budget, Claim, Detail, Status, figures, pagination_of
+from shared.result_cursor import next_cursor
 from shared.stores.ledger import Outcome
 from shared.templates import Scope, render, render_filters
 from workers.books import Books, StageEntry
@@ -261,7 +261,8 @@ class Pipeline:
         self._refuse_oversized(rows)
         page = self._claim.request.page
         shown = rows[page.offset : page.offset + page.size]
-        pagination = pagination_of(page, len(rows), len(shown), self._next_cursor(page, len(rows)))
+        cursor = next_cursor(self._claim.execution_id, page, len(rows), self._cursor_secret())
+        pagination = pagination_of(page, len(rows), len(shown), cursor)
         detail = self._books.detail([orjson.Fragment(row) for row in shown], pagination)
         return Outcome(
             Status.DEGRADED if self._books.degraded else Status.COMPLETED,
@@ -271,12 +272,6 @@ class Pipeline:
             self._books.figures(len(shown)),
             documents=rows if len(shown) < len(rows) else (),
         )
-
-    def _next_cursor(self, page: Page, total: int) -> str | None:
-        following = page.offset + page.size
-        if page.method != "cursor" or following >= total:
-            return None
-        return tokens.sign([self._claim.execution_id, following, page.size], self._cursor_secret())
 
     def _refuse_oversized(self, rows: Sequence[bytes]) -> None:
         size_bytes = sum(map(len, rows))

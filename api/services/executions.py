@@ -12,9 +12,9 @@ import orjson
 from api.context import ApiContext
 from api.deps import Access
 from api.schemas.execution import CursorPagination, ExecuteBody
-from shared import tokens
-from shared.errors import BadRequest, Gone, NotFound
-from shared.models.execution import Page, pagination_of
+from shared.errors import Gone, NotFound
+from shared.models.execution import pagination_of
+from shared.result_cursor import next_cursor, open_cursor
 from shared.stores.executions import StoredExecution
 
 # Publications can be lost; a waiting request looks again this often.
@@ -62,25 +62,19 @@ async def next_page(
         BadRequest: the cursor is not ours. NotFound, Gone: as `read`.
     """
     assert isinstance(body.pagination, CursorPagination)
-    content = tokens.open_token(body.pagination.cursor or "", await context.cursors.secret())
-    if not (isinstance(content, list) and len(content) == 3):
-        raise BadRequest("the cursor is not one of an execution's result; start again without it")
-    execution_id, offset, size = content
-    page = Page("cursor", body.pagination.limit or size, offset)
+    secret = await context.cursors.secret()
+    execution_id, page = open_cursor(body.pagination.cursor or "", secret)
+    page = replace(page, size=body.pagination.limit or page.size)
     stored = await read(context, access, id_or_name, execution_id)
     total, rows = await context.executions.documents(execution_id, page.offset, page.size)
     if total == 0:
         raise await _missing(context, access, id_or_name, execution_id)
-    following = page.offset + page.size
-    cursor = (
-        tokens.sign([execution_id, following, page.size], await context.cursors.secret())
-        if following < total
-        else None
-    )
     detail: dict[str, Any] = orjson.loads(b"{" + stored.detail[1:])
     detail["documents"] = [orjson.Fragment(row) for row in rows]
     detail["total_returned"] = len(rows)
-    detail["pagination"] = pagination_of(page, total, len(rows), cursor)
+    detail["pagination"] = pagination_of(
+        page, total, len(rows), next_cursor(execution_id, page, total, secret)
+    )
     return replace(stored, detail=b"," + orjson.dumps(detail)[1:])
 
 

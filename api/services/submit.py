@@ -19,11 +19,11 @@ from api.json_body import parse_json
 from api.schemas.execution import ExecuteBody
 from api.services.executions import next_page, replayed, until
 from shared import ids
-from shared.errors import InvalidInput, NotFound
-from shared.filters import parse_filter
+from shared.errors import InvalidInput, NotFound, raise_invalid
 from shared.inputs import InputValidator, compile_inputs, inputs_hash
 from shared.models.execution import Budget, Detail, ExecutionRequest, figures, pagination_of
 from shared.models.resource import RetrieverRecord
+from shared.parameters import filter_errors
 from shared.stores.executions import (
     IdempotencyMismatch,
     Replayed,
@@ -55,7 +55,6 @@ def submit_plan(retriever: RetrieverRecord) -> SubmitPlan:
     definition = retriever.definition
     schema: Mapping[str, Any] = definition["input_schema"] or {}
     stages = definition["stages"]
-    used = {path.split(".", 1)[0] for namespace, path in references(stages) if namespace == "INPUT"}
     limits = definition["budget_limits"] or {}
     head = {
         "retriever_id": retriever.retriever_id,
@@ -66,7 +65,7 @@ def submit_plan(retriever: RetrieverRecord) -> SubmitPlan:
     return SubmitPlan(
         compile_inputs(schema),
         frozenset(schema),
-        frozenset(used),
+        frozenset(_used_inputs(stages)),
         Budget(limits.get("max_credits"), limits.get("max_time_ms")),
         orjson.dumps(stages[0]["stage_name"]),
         orjson.dumps(head)[1:-1],
@@ -144,10 +143,10 @@ async def _submission(
     plan = submit_plan(retriever)
     inputs = plan.validate(body.inputs)
     if body.filters:
-        parse_filter(body.filters, loc=("filters",))
+        raise_invalid(filter_errors(body.filters, ("filters",)))
     page = body.page()
     warnings = body.warnings()
-    interpretation = _interpretation(plan, body.inputs, inputs)
+    interpretation = _interpretation(plan, body, inputs)
     request = ExecutionRequest(
         inputs=inputs,
         collection_ids=await _collections(context, access, retriever, body),
@@ -201,11 +200,19 @@ async def _collections(
     return await context.collections.all_ids(access.namespace_id)
 
 
-def _interpretation(plan: SubmitPlan, given: Mapping[str, Any], inputs: Mapping[str, Any]) -> dict[str, Any]:
+def _used_inputs(templates: Any) -> set[str]:
+    return {path.split(".", 1)[0] for namespace, path in references(templates) if namespace == "INPUT"}
+
+
+def _interpretation(plan: SubmitPlan, body: ExecuteBody, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    given = body.inputs
+    used = plan.schema_keys | plan.used_keys
+    if body.filters:
+        used |= _used_inputs(body.filters)
     return {
         "provided_input_keys": sorted(given),
         "inferred_inputs": {name: value for name, value in inputs.items() if name not in given},
-        "ignored_input_keys": sorted(name for name in given if name not in plan.schema_keys | plan.used_keys),
+        "ignored_input_keys": sorted(name for name in given if name not in used),
         "relaxations": [],
     }
 

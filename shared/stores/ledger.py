@@ -170,7 +170,7 @@ class Ledger:
         return SweepReport(int(requeued), int(failed), int(sent), bool(held), tuple(holders))
 
     def abandon(self, execution_id: str, epoch: int) -> bool:
-        """The process that held it is gone: its lease ends at the next sweep. False when it has lost it already."""
+        """The process that held it is gone: its lease ends at the next sweep. False: it has lost it."""
         return text(self._call("abandon", execution_id, epoch, patience_s=0)) == "abandoned"
 
     def resign(self) -> None:

@@ -54,6 +54,7 @@ EXECUTE: list[tuple[str, dict[str, Any], int, str]] = [
     ("unknown operator", {**GIVEN, "filters": condition("like", 1)}, 422, "filters.operator"),
     ("no list for in", {**GIVEN, "filters": condition("in", 1)}, 422, "filters.value"),
     ("a broken pattern", {**GIVEN, "filters": condition("regex", "(")}, 422, "filters.value"),
+    ("a broken template", {**GIVEN, "filters": condition("eq", "{{INPUT.x")}, 422, "filters.value"),
     ("filters are a list", {**GIVEN, "filters": [1]}, 422, "filters"),
     ("a field that is not built", {**GIVEN, "stream": True}, 422, "stream"),
     ("vectors, not built", {**GIVEN, "return_vectors": True}, 422, "return_vectors"),

@@ -206,6 +206,25 @@ def test_filters_of_a_request(client: httpx.Client, filters: dict[str, Any] | No
     assert run(client, made, filters=filters)["pagination"]["total"] == total
 
 
+@pytest.mark.parametrize(
+    ("operator", "value", "given", "total"),
+    [
+        ("in", "{{INPUT.genres}}", ["crime"], 15),
+        ("eq", {"type": "dynamic", "field": "inputs.genres"}, "crime", 15),
+        ("in", "{{INPUT.genres}}", None, 45),
+    ],
+)
+def test_filters_of_a_request_may_use_its_inputs(
+    client: httpx.Client, operator: str, value: Any, given: Any, total: int
+) -> None:
+    made = retriever(client, search("trains", final_top_k=100), collection_identifiers=["books"])
+    filters = {"field": "genre", "operator": operator, "value": value}
+    inputs = {} if given is None else {"genres": given}
+    answer = run(client, made, filters=filters, inputs=inputs)
+    assert answer["pagination"]["total"] == total
+    assert answer["interpretation"]["ignored_input_keys"] == []
+
+
 def test_filters_of_request_stage_and_search_all_apply(client: httpx.Client) -> None:
     searching = search("trains", final_top_k=100)
     searching["config"]["pre_filters"] = {"field": "year", "operator": "gte", "value": 2000}
