@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
-from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -26,18 +25,20 @@ Check = Callable[[Any, Loc, list[FieldError]], Any]
 InputValidator = Callable[[Mapping[str, Any]], dict[str, Any]]
 
 
-def validate_inputs(schema: Mapping[str, Any], inputs: Mapping[str, Any]) -> dict[str, Any]:
-    """`inputs` with defaults filled in; keys that the schema does not name are kept.
-
-    Raises:
-        InvalidInput: one entry per failing field, its place starting with "inputs".
-    """
-    return _compiled(orjson.dumps(schema))(inputs)
-
-
 def compile_inputs(schema: Mapping[str, Any]) -> InputValidator:
-    """A function that does what `validate_inputs` does for one schema, without looking it up."""
-    return _compiled(orjson.dumps(schema))
+    """A function that returns inputs with defaults filled in; keys that the schema does not name are kept.
+
+    It raises InvalidInput with one entry per failing field, its place starting with "inputs".
+    """
+    fields = _compile_fields(schema)
+
+    def validate(inputs: Mapping[str, Any]) -> dict[str, Any]:
+        errors: list[FieldError] = []
+        values = fields(inputs, ("inputs",), errors)
+        raise_invalid(errors)
+        return dict(values)
+
+    return validate
 
 
 def validate_input_schema(schema: Any, loc: Sequence[str | int] = ("input_schema",)) -> None:
@@ -129,19 +130,6 @@ def _error(errors: list[FieldError], loc: Loc, msg: str, type_: str) -> None:
 
 
 # --- compiling -------------------------------------------------------------------------------------
-
-
-@lru_cache(maxsize=1_024)
-def _compiled(schema: bytes) -> InputValidator:
-    fields = _compile_fields(orjson.loads(schema))
-
-    def validate(inputs: Mapping[str, Any]) -> dict[str, Any]:
-        errors: list[FieldError] = []
-        values = fields(inputs, ("inputs",), errors)
-        raise_invalid(errors)
-        return dict(values)
-
-    return validate
 
 
 def _compile_fields(fields: Mapping[str, Any]) -> Check:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from shared.errors import InvalidInput
-from shared.inputs import compile_inputs, inputs_hash, validate_input_schema, validate_inputs
+from shared.inputs import compile_inputs, inputs_hash, validate_input_schema
 
 SCHEMA: dict[str, Any] = {
     "query": {"type": "text", "required": True},
@@ -29,7 +29,7 @@ def places(error: InvalidInput) -> list[list[str | int]]:
 def test_each_failing_field_is_named() -> None:
     inputs = {"top_k": 7, "filters": {"langs": ["en", 3, "fr"], "exact": "yes"}}
     with pytest.raises(InvalidInput) as caught:
-        validate_inputs(SCHEMA, inputs)
+        compile_inputs(SCHEMA)(inputs)
     assert places(caught.value) == [
         ["inputs", "query"],
         ["inputs", "top_k"],
@@ -44,18 +44,18 @@ def test_each_failing_field_is_named() -> None:
 
 def test_defaults_fill_what_is_absent_or_null_and_other_keys_are_kept() -> None:
     inputs = {"query": "q", "top_k": None, "filters": {"year": 2024}, "extra": {"kept": True}}
-    assert validate_inputs(SCHEMA, inputs) == {
+    assert compile_inputs(SCHEMA)(inputs) == {
         "query": "q",
         "top_k": 10,
         "filters": {"year": 2024, "exact": False},
         "extra": {"kept": True},
     }
     assert inputs["top_k"] is None
-    assert validate_inputs(SCHEMA, {"query": "q", "filters": None})["filters"] is None
+    assert compile_inputs(SCHEMA)({"query": "q", "filters": None})["filters"] is None
 
 
 def test_an_empty_schema_accepts_anything() -> None:
-    assert validate_inputs({}, {"a": [1]}) == {"a": [1]}
+    assert compile_inputs({})({"a": [1]}) == {"a": [1]}
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from ops.demo_retrievers import retrievers
-from shared.inputs import validate_input_schema, validate_inputs
+from shared.inputs import compile_inputs, validate_input_schema
 from shared.plan import Catalogue, CatalogueEntry, validate_stages
 from workers.stages.registry import catalogue
 
@@ -26,7 +26,7 @@ def test_each_input_is_described_and_its_example_is_accepted(retriever: dict[str
     schema = retriever["input_schema"]
     validate_input_schema(schema)
     assert all(field["description"] and field["examples"] for field in schema.values())
-    validate_inputs(schema, {name: field["examples"][0] for name, field in schema.items()})
+    compile_inputs(schema)({name: field["examples"][0] for name, field in schema.items()})
 
 
 def test_one_retriever_has_three_stages_to_watch() -> None:
