@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +46,7 @@ class Pipeline:
         definition: Definition,
         store: DocumentStore,
         *,
-        cursor_secret: Callable[[], bytes],
+        cursor_secret: bytes,
         max_time_ms: int,
         result_max_bytes: int,
     ) -> None:
@@ -261,7 +261,7 @@ class Pipeline:
         self._refuse_oversized(rows)
         page = self._claim.request.page
         shown = rows[page.offset : page.offset + page.size]
-        cursor = next_cursor(self._claim.execution_id, page, len(rows), self._cursor_secret())
+        cursor = next_cursor(self._claim.execution_id, page, len(rows), self._cursor_secret)
         pagination = pagination_of(page, len(rows), len(shown), cursor)
         detail = self._books.detail([orjson.Fragment(row) for row in shown], pagination)
         return Outcome(

@@ -76,19 +76,23 @@ class WorkerProcess:
         return outcome, following
 
     def _outcome(self, run: Run) -> Outcome:
-        """What the stages made of it; an execution that cannot even start has failed, too."""
+        """What the stages made of it; an execution that cannot even start has failed, too.
+
+        Raises:
+            Stop: as the pipeline. Unavailable: Redis was away for long; that is no fault of the execution.
+        """
         try:
             definition = self._definitions.get(run.claim)
             pipeline = Pipeline(
                 run,
                 definition,
                 self._documents,
-                cursor_secret=self._cursor_secret,
+                cursor_secret=self._cursor_secret(),
                 max_time_ms=self.settings.execution_max_time_ms,
                 result_max_bytes=self.settings.result_max_bytes,
             )
             return pipeline.run()
-        except Stop:
+        except (Stop, Unavailable):
             raise
         except KennelError as error:
             return failed_before_start(run.claim, error.message)

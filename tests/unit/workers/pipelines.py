@@ -61,7 +61,7 @@ def pipeline(
         run,
         DefinitionCache(lambda key: snapshot).get(run.claim),
         store,
-        cursor_secret=lambda: SECRET,
+        cursor_secret=SECRET,
         max_time_ms=max_time_ms,
         result_max_bytes=result_max_bytes,
     )
