@@ -92,7 +92,7 @@ class Keeper:
             if now >= self._flush_at:
                 self._flush_due()
             if self._stop.is_set() and self._stop.age_s() > self._grace_s + _LAST_CALL_S:
-                self._leave()
+                self._leave_what_is_stuck()
             wake_at = min(self._next_heartbeat_at, self._flush_at)
             self._wake.wait(max(0.0, min(_IDLE_TICK_S, wake_at - time.monotonic())))
             self._wake.clear()
@@ -123,8 +123,14 @@ class Keeper:
                 continue
             run.flush()
 
-    def _leave(self) -> None:
-        """Stages that did not notice the stop in time: hand back what they run, and go without them."""
-        for run in self._held():
+    def _leave_what_is_stuck(self) -> None:
+        """Stages that did not notice the stop in time: hand back what they run, and go without them.
+
+        A process that holds nothing ends by itself. The main process of a pool must: if it left first, its
+        children would be killed before they had handed anything back.
+        """
+        stuck = self._held()
+        for run in stuck:
             self.hand_back(run)
-        os._exit(0)
+        if stuck:
+            os._exit(0)
