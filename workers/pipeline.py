@@ -12,16 +12,17 @@ import orjson
 
 from shared.documents import CollectionRef, DocumentStore
 from shared.errors import BudgetExceeded, KennelError
-from shared.filters import Filter, compile_predicate, parse_filter, substitute_dynamic
+from shared.filters import Filter, SortKey, compile_predicate, parse_filter, substitute_dynamic
 from shared.logs import log_event
 from shared.models.document import Document
 from shared.models.execution import Budget, Claim, Detail, Status, figures, pagination_of
-from shared.result_cursor import next_cursor
 from shared.stores.ledger import Outcome
 from shared.templates import Scope, render, render_filters
 from workers.books import Books, StageEntry
 from workers.context import StageContext
 from workers.definition import Definition, PlannedStage
+from workers.failure import StageFailed
+from workers.result import Result
 from workers.run import Run, Stop
 from workers.selection import Selection
 
@@ -31,10 +32,6 @@ _FRAMES_MAX = 6
 
 # What goes from stage to stage: documents, or a question to the engine that still grows.
 Upstream = Selection | list[Document]
-
-
-class StageFailed(Exception):
-    """A stage ended the execution; the message is the sentence that the record shows."""
 
 
 class Pipeline:
@@ -61,6 +58,7 @@ class Pipeline:
         self._books = Books(self._claim, definition.budget)
         # Stages whose work is part of the upstream Selection; they end when it is fetched.
         self._unfetched: list[StageEntry] = []
+        self._order: Sequence[SortKey] | None = ()
 
     def run(self) -> Outcome:
         """Every stage in order.
@@ -98,6 +96,7 @@ class Pipeline:
         planned = entry.planned
         context = self._context(planned)
         stage = planned.ready or planned.make(self._rendered(planned))
+        self._order = stage.order(self._order)
         if planned.pre_filters:
             upstream = self._narrowed(upstream, self._filter(planned.pre_filters, ("pre_filters",)))
         if isinstance(upstream, Selection):
@@ -257,44 +256,14 @@ class Pipeline:
 
     def _completed(self, documents: list[Document]) -> Outcome:
         self._check()
-        rows = [_row(document) for document in documents]
-        self._refuse_oversized(rows)
-        page = self._claim.request.page
-        shown = rows[page.offset : page.offset + page.size]
-        cursor = next_cursor(self._claim.execution_id, page, len(rows), self._cursor_secret)
-        pagination = pagination_of(page, len(rows), len(shown), cursor)
-        detail = self._books.detail([orjson.Fragment(row) for row in shown], pagination)
-        return Outcome(
-            Status.DEGRADED if self._books.degraded else Status.COMPLETED,
-            None,
-            self._books.stages_completed,
-            detail,
-            self._books.figures(len(shown)),
-            documents=rows if len(shown) < len(rows) else (),
+        result = Result(self._claim, documents, self._order, self._store)
+        return result.outcome(
+            self._books, cursor_secret=self._cursor_secret, max_bytes=self._result_max_bytes
         )
-
-    def _refuse_oversized(self, rows: Sequence[bytes]) -> None:
-        size_bytes = sum(map(len, rows))
-        if size_bytes > self._result_max_bytes:
-            raise StageFailed(
-                f"the result has {size_bytes:,} bytes, over the limit of {self._result_max_bytes:,}; "
-                "keep fewer documents (final_top_k, sample) or smaller ones"
-            )
 
     def _failed(self, message: str) -> Outcome:
         books = self._books
         return Outcome(Status.FAILED, message, books.stages_completed, books.detail(), books.figures())
-
-
-def _row(document: Document) -> bytes:
-    """The document as the result holds it. Raises StageFailed when a stage attached what JSON cannot hold."""
-    try:
-        return orjson.dumps(document.result())
-    except TypeError as error:
-        raise StageFailed(
-            f"document {document.document_id!r} cannot be written as JSON ({error}); "
-            f"a stage attached one of {', '.join(sorted(document.attached))}"
-        ) from error
 
 
 def failed_before_start(claim: Claim, message: str) -> Outcome:

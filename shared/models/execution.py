@@ -43,6 +43,10 @@ class ExecutionRequest:
     page: Page = Page()
     warnings: Sequence[str] = ()
     interpretation: Mapping[str, Any] = field(default_factory=dict)
+    expand: Sequence[str] = ()  # fields that hold document ids
+    return_vectors: bool = False
+    consistency: Mapping[str, Any] | None = None  # how fresh vectors must be: mode, max_staleness_ms
+    write_token: str | None = None
 
     def to_json(self) -> bytes:
         return orjson.dumps(self)
@@ -97,6 +101,8 @@ class Detail:
     documents: Sequence[Any] | None = None  # result documents, or orjson.Fragment of them; None: no result
     degraded: Sequence[Mapping[str, Any]] = ()
     limits: Sequence[Mapping[str, Any]] = ()
+    facets: Sequence[Mapping[str, Any]] = ()
+    completeness: Mapping[str, str] = field(default_factory=dict)
     warnings: Sequence[str] = ()
     interpretation: Mapping[str, Any] = field(default_factory=dict)
 
@@ -119,8 +125,8 @@ class Detail:
             "cache_hit": False,
             "optimization_applied": False,
         }
-        if self.limits:
-            body["limits"] = self.limits
+        optional = {"limits": self.limits, "facets": self.facets, "completeness": self.completeness}
+        body.update({name: value for name, value in optional.items() if value})
         return b"," + orjson.dumps(body)[1:]
 
 

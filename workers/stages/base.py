@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
+from shared.filters import SortKey
 from shared.models.document import Document
 from workers.context import StageContext
 from workers.selection import Selection
@@ -72,6 +73,13 @@ class Stage(ABC, Generic[P]):
         Only for stages whose result is the same both ways (a property test holds each to it).
         """
         return None
+
+    def order(self, before: Sequence[SortKey] | None) -> Sequence[SortKey] | None:
+        """What its output is ordered by, given the order of its input; ties by document id.
+
+        Keyset pages go by it. () = by document id alone; None = nothing that a field tells.
+        """
+        return before
 
     @classmethod
     def credits_for(cls, input_count: int) -> float:

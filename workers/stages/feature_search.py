@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import ConfigDict, Field
 
 from shared.errors import StageError
-from shared.filters import And, Condition, Filter, Or
+from shared.filters import And, Condition, Filter, Or, SortKey
 from shared.models.document import Document
 from workers.context import StageContext
 from workers.selection import Selection, TextQuery
@@ -110,6 +110,9 @@ class FeatureSearch(Stage[FeatureSearchParameters]):
         found = selection.fetch(context.documents).documents if selection and documents else []
         scored = [(given.get((hit.collection_id, hit.document_id)), hit.score or 0.0) for hit in found]
         return StageOutput([document.with_score(score) for document, score in scored if document])
+
+    def order(self, before: Sequence[SortKey] | None) -> Sequence[SortKey] | None:
+        return (SortKey("score", "desc"),) if self.parameters.searches else before
 
 
 def _among(documents: Collection[tuple[str, str]]) -> Filter:

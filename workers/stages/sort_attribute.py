@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar, Literal
 
 from pydantic import Field
@@ -41,6 +42,9 @@ class SortAttribute(Stage[SortAttributeParameters]):
 
     def run(self, documents: list[Document], context: StageContext) -> StageOutput:
         return StageOutput(sort_documents(documents, [self._key()]))
+
+    def order(self, before: Sequence[SortKey] | None) -> Sequence[SortKey] | None:
+        return (self._key(),)
 
     def _key(self) -> SortKey:
         parameters = self.parameters
