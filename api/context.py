@@ -23,6 +23,7 @@ from shared.logs import log_event
 from shared.redis_link import RedisLink
 from shared.settings import Settings
 from shared.stores.catalogue import CatalogueStore
+from shared.stores.embedding_requests import EmbeddingRequests
 from shared.stores.executions import ExecutionStore
 from shared.stores.resources import DeletedNamespaces, ResourceStore
 
@@ -95,7 +96,9 @@ class ApiContext:
                 cursors=cursors,
             ),
             collection_service=collection_service,
-            document_service=DocumentService(collections, collection_service, pool, cursors),
+            document_service=DocumentService(
+                collections, collection_service, pool, cursors, EmbeddingRequests(redis)
+            ),
             retriever_service=retriever_service,
             health=HealthService(redis, settings),
             executions=ExecutionStore(redis, settings),

@@ -19,10 +19,12 @@ from kombu.entity import Queue
 from shared.settings import Settings
 
 RUN_TASK = "kennel.run"
+EMBED_TASK = "kennel.embed"
 QUEUE_NORMAL = "kennel.normal"
-QUEUES = (QUEUE_NORMAL,)
+QUEUE_EMBED = "kennel.embed"
+QUEUES = (QUEUE_NORMAL,)  # of executions
 
-_ID, _SEQ, _SHADOW = "@ID@", "@SEQ@", "@SHADOW@"
+_ID, _SEQ, _SHADOW, _REF = "@ID@", "@SEQ@", "@SHADOW@", "@REF@"
 
 
 class SteadyConnection(Connection):
@@ -55,7 +57,7 @@ def make_celery(settings: Settings) -> Celery:
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
         task_default_queue=QUEUE_NORMAL,
-        task_queues=[Queue(name, routing_key=name) for name in QUEUES],
+        task_queues=[Queue(name, routing_key=name) for name in (*QUEUES, QUEUE_EMBED)],
         task_acks_late=False,
         task_reject_on_worker_lost=False,
         task_ignore_result=True,
@@ -77,26 +79,30 @@ def make_celery(settings: Settings) -> Celery:
 
 @cache
 def message_template() -> str:
-    """The queue message, with @ID@, @SEQ@ and @SHADOW@ where Lua puts its values.
+    """The message of an execution, with @ID@, @SEQ@ and @SHADOW@ where Lua puts its values."""
+    message = _published(RUN_TASK, QUEUE_NORMAL, _ID, shadow=_SHADOW, headers={"seq": 0})
+    return json.dumps(message).replace('"seq": 0', f'"seq": {_SEQ}')
 
-    Celery itself publishes it, to kombu's in-memory transport, so it is right by construction. Only the
-    body differs: as plain JSON text instead of base64, which kombu takes as it is.
+
+@cache
+def embed_template() -> str:
+    """The message that a collection has texts to embed, with @ID@ and @REF@ (namespace/collection)."""
+    return json.dumps(_published(EMBED_TASK, QUEUE_EMBED, _REF, shadow=f"embed@{_REF}"))
+
+
+def _published(task: str, queue: str, argument: str, **options: Any) -> dict[str, Any]:
+    """The message of a task, as Celery itself publishes it to kombu's in-memory transport.
+
+    So it is right by construction. Only the body differs: as plain JSON text instead of base64, which
+    kombu takes as it is.
     """
     with Celery("kennel-template", broker="memory://localhost/", set_as_current=False) as app:
-        app.send_task(
-            RUN_TASK,
-            args=(_ID,),
-            task_id=_ID,
-            shadow=_SHADOW,
-            headers={"seq": 0},
-            queue=QUEUE_NORMAL,
-            ignore_result=True,
-        )
+        app.send_task(task, args=(argument,), task_id=_ID, queue=queue, ignore_result=True, **options)
         with app.connection_for_read() as connection, connection.channel() as channel:
-            message: dict[str, Any] = channel._get(QUEUE_NORMAL)
+            message: dict[str, Any] = channel._get(queue)
     message["body"] = base64.b64decode(message["body"]).decode()
     message["headers"]["origin"] = "kennel"
     properties = message["properties"]
     del properties["body_encoding"]
     properties.update(delivery_tag=_ID, reply_to="")
-    return json.dumps(message).replace('"seq": 0', f'"seq": {_SEQ}')
+    return message

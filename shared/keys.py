@@ -8,6 +8,7 @@
 | kennel:hist:<retriever id>            | zset   | execution ids by sequence number              | submit            | summary_ttl_s     |
 | kennel:hist:<retriever id>:<status>   | zset   | the same, one per status but processing       | Lua only          | summary_ttl_s     |
 | kennel.<class>                        | list   | the Celery queue of a priority class          | Lua, Celery       | permanent, <= queue_max |
+| kennel.embed                          | list   | the Celery queue of embedding tasks           | Lua, Celery       | permanent, <= collections |
 | kennel:pending:<queue>                | zset   | ids whose message is out, by sequence number  | Lua only          | permanent, <= queue_max |
 | kennel:marks:<queue>                  | hash   | the two watermarks of the queue               | sweep             | permanent         |
 | kennel:leases                         | zset   | running ids by lease end (ms)                 | Lua only          | permanent, <= running |
@@ -23,6 +24,7 @@
 | kennel:ids:<kind>:<scope>             | zset   | ids by creation time (ms)                     | API               | permanent         |
 | kennel:deleting                       | hash   | hidden namespace id -> task id, until purged  | API               | permanent         |
 | kennel:secret                         | string | what cursors are signed with                  | API, once         | permanent         |
+| kennel:embedding                      | zset   | collections with texts to embed, by when worked on (ms) | Lua only | permanent, <= collections |
 | kennel:catalogue                      | hash   | stage id -> catalogue entry (JSON)            | workers at start  | permanent         |
 | kennel:key:<sha256>                   | string | an API key's record (JSON)                    | ops, API          | permanent         |
 | kennel:keys                           | hash   | key name -> sha256                            | ops, API          | permanent         |
@@ -55,6 +57,7 @@ LUA = {
     "SWEEP": "kennel:sweep",
     "WORKERS": WORKERS,
     "WAKE": "kennel:wake:",
+    "EMBEDDING": "kennel:embedding",
     "IDEMPOTENCY": "kennel:idem:",
     "RETRIEVER": "kennel:retriever:",
     "COLLECTION": "kennel:collection:",

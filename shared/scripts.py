@@ -27,6 +27,7 @@ _PARTS = (
     "watch",
     "history",
     "resources",
+    "embedding",
 )
 
 

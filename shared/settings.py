@@ -85,6 +85,11 @@ class Settings(BaseSettings):
     )
     body_max_bytes: int = Field(10_000_000, ge=1_000, description="Largest request body (bytes).")
     result_max_bytes: int = Field(16_000_000, ge=1_000, description="Largest stored result (bytes).")
+    vector_cache_bytes: int = Field(
+        500_000_000,
+        ge=0,
+        description="Vectors that a process keeps in memory for searches; more are read each time (bytes).",
+    )
     redis_timeout_s: float = Field(
         2.0, gt=0, le=60, description="Time an API request may spend on Redis before it is answered 503 (s)."
     )

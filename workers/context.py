@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from shared.documents import CollectionRef, DocumentStore
+from shared.documents import CollectionRef, DocumentStore, as_several
 from shared.models.document import Document
 
 DocumentKey = tuple[str, str]  # (collection id, document id)
-Vector = list[float]
+Vector = Sequence[float]
 
 
 @dataclass(slots=True)
@@ -43,7 +43,7 @@ class StageContext:
         for ref in self.collections:
             wanted = [each.document_id for each in documents if each.collection_id == ref.collection_id]
             for document_id, by_name in self.documents.get_vectors(ref, wanted, [name]).items():
-                found[ref.collection_id, document_id] = [by_name[name]]
+                found[ref.collection_id, document_id] = as_several(by_name[name])
         return found
 
     @property

@@ -18,7 +18,10 @@ BATCH_MAX = 1_000
 DocumentIds = Annotated[list[str], Field(min_length=1, max_length=BATCH_MAX)]
 
 
-def _no_system_name(vectors: dict[str, list[float]] | None) -> dict[str, list[float]] | None:
+VectorValues = dict[str, list[float] | list[list[float]]]
+
+
+def _no_system_name(vectors: VectorValues | None) -> VectorValues | None:
     """Vectors are returned at the document's root, where these names are taken."""
     taken = RESERVED_FIELDS & (vectors or {}).keys()
     if taken:
@@ -27,9 +30,9 @@ def _no_system_name(vectors: dict[str, list[float]] | None) -> dict[str, list[fl
 
 
 Vectors = Annotated[
-    dict[str, list[float]] | None,
+    VectorValues | None,
     AfterValidator(_no_system_name),
-    Field(description="Vector name -> numbers; names are learnt on first write."),
+    Field(description="Name -> numbers, or several lists of numbers; names are learnt on first write."),
 ]
 
 
@@ -77,7 +80,9 @@ class DocumentUpsert(Lineage):
 
 
 class UpsertOptions(RequestModel):
-    write_token: NotYet = False
+    write_token: Annotated[
+        bool, Field(description="Answer a token; an execution given it waits until this write is searchable.")
+    ] = False
     idempotency_key: NotYet = None
 
 
@@ -250,6 +255,9 @@ class Document(BaseModel):
 
     document_id: str
     collection_id: str
+    searchable_at: Annotated[
+        str | None, Field(description="Since when all searches find it; null until its text is embedded.")
+    ]
     internal: Annotated[dict[str, Any], Field(alias="_internal")]
 
 

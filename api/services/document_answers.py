@@ -21,18 +21,29 @@ def rendered(
     vectors: VectorChoice,
     select: Sequence[str] | None = None,
 ) -> list[bytes]:
-    """The JSON of each document.
+    """The JSON of each document, with `searchable_at`: since when all searches find it, null until then.
 
     Args:
         select: Dotted paths to keep besides the ids; None = everything.
     """
+    ids = [each.document_id for each in found]
+    since = documents.searchable_at(ref, ids)
     if vectors == VectorChoice() and select is None:
-        return [document.raw or b"" for document in found]
-    stored = documents.get_vectors(ref, [each.document_id for each in found], _names(vectors))
+        bodies = [document.raw or b"" for document in found]
+    else:
+        stored = documents.get_vectors(ref, ids, _names(vectors))
+        bodies = [
+            orjson.dumps(_selected(each.payload, select) | _shown(stored.get(each.document_id, {}), vectors))
+            for each in found
+        ]
     return [
-        orjson.dumps(_selected(each.payload, select) | _shown(stored.get(each.document_id, {}), vectors))
-        for each in found
+        with_member(body, "searchable_at", since.get(each)) for each, body in zip(ids, bodies, strict=True)
     ]
+
+
+def with_member(body: bytes, name: str, value: Any) -> bytes:
+    """A JSON object that has members, and one more behind them."""
+    return b'%s,"%s":%s}' % (body[:-1], name.encode(), orjson.dumps(value))
 
 
 def _names(vectors: VectorChoice) -> Sequence[str] | None:

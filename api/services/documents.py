@@ -20,17 +20,19 @@ from api.schemas.documents import (
     VectorChoice,
 )
 from api.services.collections import CollectionService
-from api.services.document_answers import joined, rendered
+from api.services.document_answers import joined, rendered, with_member
 from api.services.listing import sort_keys
 from shared import ids
 from shared.documents.cursor import cursor_of
-from shared.documents.store import CollectionRef, DocumentStore, DocumentWrite
-from shared.documents.stored import check_write, pack_vector
-from shared.errors import InvalidInput, NotFound
+from shared.documents.store import CollectionRef, DocumentStore, DocumentWrite, Written
+from shared.documents.stored import check_write, pack_vectors
+from shared.documents.write_token import make_write_token
+from shared.errors import InvalidInput, KennelError, NotFound
 from shared.filters.ast import Filter
 from shared.filters.parse import parse_filter
 from shared.logs import log_event
 from shared.models.document import Document
+from shared.stores.embedding_requests import EmbeddingRequests
 
 logger = logging.getLogger("kennel.api")
 
@@ -44,11 +46,13 @@ class DocumentService:
         collection_service: CollectionService,
         pool: DocumentPool,
         cursors: Cursors,
+        embedding: EmbeddingRequests,
     ) -> None:
         self._collections = collections
         self._collection_service = collection_service
         self._pool = pool
         self._cursors = cursors
+        self._embedding = embedding
 
     async def create(self, namespace_id: str, collection: str, request: DocumentCreate) -> bytes:
         """The stored document.
@@ -61,8 +65,10 @@ class DocumentService:
         if request.collection_id and (await self._ref(namespace_id, request.collection_id)) != ref:
             raise InvalidInput.at(["collection_id"], "names another collection than the path; leave it out")
         write = _new_document(request)
-        stored = await self._pool.run(lambda documents: documents.upsert(ref, [write]))
-        return stored[0].raw or b""
+        written = await self._write(ref, [write])
+        document = written.documents[0]
+        since = None if written.awaiting else document.payload["_internal"]["updated_at"]
+        return with_member(document.raw or b"", "searchable_at", since)
 
     async def upsert(self, namespace_id: str, request: UpsertBody) -> dict[str, Any]:
         """Store a batch: all documents or none."""
@@ -72,14 +78,16 @@ class DocumentService:
             ref = CollectionRef(namespace_id, await self._collection_service.direct_upsert_id(namespace_id))
         writes = [_upserted_document(document) for document in request.documents]
         try:
-            stored = await self._pool.run(lambda documents: documents.upsert(ref, writes))
+            written = await self._write(ref, writes)
         except InvalidInput as error:
             raise _located(error, writes) from error
         unknown = sorted({key for document in request.documents for key in document.unknown_keys()})
         return {
-            "inserted": len(stored),
-            "document_ids": [document.document_id for document in stored],
-            "write_token": None,
+            "inserted": len(written.documents),
+            "document_ids": [document.document_id for document in written.documents],
+            "write_token": make_write_token(ref.collection_id, written.write_seq)
+            if request.options.write_token
+            else None,
             "dropped_payload_fields": None,
             "unsearchable_document_ids": None,
             "consistency": None,
@@ -224,6 +232,16 @@ class DocumentService:
 
         return await self._pool.run(read)
 
+    async def _write(self, ref: CollectionRef, writes: Sequence[DocumentWrite]) -> Written:
+        """Store, and wake whoever embeds. A wake-up that fails loses nothing: the outbox is swept."""
+        written = await self._pool.run(lambda documents: documents.upsert(ref, writes))
+        if written.awaiting:
+            try:
+                await self._embedding.want(ref)
+            except KennelError as error:
+                log_event(logger, "embedding.not_woken", level=logging.WARNING, error=error.message)
+        return written
+
     async def _ref(self, namespace_id: str, collection: str) -> CollectionRef:
         found = await self._collections.find(namespace_id, collection)
         return CollectionRef(namespace_id, found.resource_id)
@@ -261,7 +279,7 @@ def _located(error: InvalidInput, writes: Sequence[DocumentWrite]) -> InvalidInp
         try:
             check_write(write)
             for name, numbers in (write.vectors or {}).items():
-                pack_vector(name, numbers)
+                pack_vectors(name, numbers)
         except InvalidInput as found:
             place = found.errors[0]
             return InvalidInput.at(["documents", index, *place["loc"]], place["msg"])

@@ -4,14 +4,33 @@ from __future__ import annotations
 
 from shared.documents.cursor import cursor_of
 from shared.documents.sqlite.store import SqliteDocumentStore
-from shared.documents.store import CollectionRef, DocumentStore, DocumentWrite, TextHits
+from shared.documents.store import (
+    Backlog,
+    CollectionRef,
+    CollectionShape,
+    DocumentStore,
+    DocumentWrite,
+    Hits,
+    PendingText,
+    TextEmbedding,
+    VectorIndex,
+    Written,
+)
+from shared.documents.stored import as_several
 from shared.settings import Settings
 
 __all__ = [
+    "Backlog",
     "CollectionRef",
+    "CollectionShape",
     "DocumentStore",
     "DocumentWrite",
-    "TextHits",
+    "Hits",
+    "PendingText",
+    "TextEmbedding",
+    "VectorIndex",
+    "Written",
+    "as_several",
     "cursor_of",
     "open_document_store",
 ]
@@ -19,4 +38,6 @@ __all__ = [
 
 def open_document_store(settings: Settings) -> DocumentStore:
     """The engine that the settings name. Opens nothing yet; files are opened on first use, per thread."""
-    return SqliteDocumentStore(settings.data_dir / "documents")
+    return SqliteDocumentStore(
+        settings.data_dir / "documents", vector_cache_bytes=settings.vector_cache_bytes
+    )

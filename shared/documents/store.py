@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -12,7 +13,10 @@ from shared.filters.ast import Filter
 from shared.filters.sort import SortKey
 from shared.models.document import Document
 
-RESERVED_FIELDS = frozenset({"document_id", "collection_id", "_internal"})
+# One vector of numbers, or several of one document, of which the nearest counts.
+VectorValue = Sequence[float] | Sequence[Sequence[float]]
+
+RESERVED_FIELDS = frozenset({"document_id", "collection_id", "searchable_at", "_internal"})
 MAX_QUERY_TERMS = 64
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
@@ -48,6 +52,11 @@ def validate_document_id(value: str) -> str:
     return value
 
 
+def vector_name(name_or_uri: str) -> str:
+    """The name of a vector: itself, or the last part of a feature URI (`mixpeek://extractor@v1/name`)."""
+    return name_or_uri.rpartition("/")[2] if "://" in name_or_uri else name_or_uri
+
+
 @dataclass(frozen=True, slots=True)
 class CollectionRef:
     """Names one collection. Raises InvalidInput when an id is malformed."""
@@ -66,22 +75,72 @@ class DocumentWrite:
 
     Attributes:
         fields: the user's fields; none of RESERVED_FIELDS.
-        vectors: name -> numbers. None keeps the stored vectors, a mapping replaces them all.
+        vectors: name -> numbers, or several lists of numbers. None keeps the caller's stored vectors, a
+            mapping replaces them all. Vectors that Kennel made of a text live and die with that text.
         system: entries of `_internal` besides those the engine sets itself (ids and times).
     """
 
     document_id: str
     fields: Mapping[str, Any]
-    vectors: Mapping[str, Sequence[float]] | None = None
+    vectors: Mapping[str, VectorValue] | None = None
     system: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
-class TextHits:
-    """The result of a text search.
+class TextEmbedding:
+    """Which text of a document Kennel embeds itself.
 
     Attributes:
-        documents: with scores (BM25, higher is better, unbounded); best first, ties by document_id.
+        model: name of the embedding model, and of the vector.
+        fields: dotted paths whose texts are embedded together; () = `text`, or `content` where there is none.
+    """
+
+    model: str
+    dimensions: int
+    fields: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class VectorIndex:
+    """The vectors of one name in a collection. A name keeps the shape of its first vector."""
+
+    name: str
+    dimensions: int
+    several: bool  # a document may have several vectors of this name
+
+
+@dataclass(frozen=True, slots=True)
+class CollectionShape:
+    """What can be searched in a collection besides its texts."""
+
+    embedding: TextEmbedding | None
+    indexes: tuple[VectorIndex, ...]
+
+    def index(self, name: str) -> VectorIndex | None:
+        return next((index for index in self.indexes if index.name == name), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What an upsert stored.
+
+    Attributes:
+        documents: in the order given.
+        write_seq: the number of this write in its collection; they grow.
+        awaiting: how many of them wait for their embedding.
+    """
+
+    documents: list[Document]
+    write_seq: int
+    awaiting: int
+
+
+@dataclass(frozen=True, slots=True)
+class Hits:
+    """The result of a search.
+
+    Attributes:
+        documents: with scores, higher is better; best first, ties by document_id.
         found: how many hits there were before `keep` was applied (at most `limit`).
     """
 
@@ -89,12 +148,37 @@ class TextHits:
     found: int
 
 
+@dataclass(frozen=True, slots=True)
+class PendingText:
+    """A document in the outbox: its text waits for an embedding."""
+
+    document_key: int
+    write_seq: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """The outbox of a collection.
+
+    Attributes:
+        oldest_seq: the oldest write that waits, None when nothing does.
+        oldest_at_ms: when that was written (epoch ms).
+        failed: how many of them have failed before.
+    """
+
+    count: int = 0
+    oldest_seq: int | None = None
+    oldest_at_ms: int | None = None
+    failed: int = 0
+
+
 class DocumentStore(Protocol):
     """Synchronous. All methods raise Unavailable when the engine is busy, full or away; all but
     `create_collection` and the drops raise NotFound for an unknown collection.
     """
 
-    def create_collection(self, ref: CollectionRef) -> None:
+    def create_collection(self, ref: CollectionRef, embedding: TextEmbedding | None = None) -> None:
         """Make an empty collection; an existing one is left as it is."""
 
     def drop_collection(self, ref: CollectionRef) -> None:
@@ -103,13 +187,14 @@ class DocumentStore(Protocol):
     def drop_namespace(self, namespace_id: str) -> None:
         """Delete all collections of a namespace; an unknown one is no error."""
 
-    def upsert(self, ref: CollectionRef, documents: Sequence[DocumentWrite]) -> list[Document]:
+    def shape(self, ref: CollectionRef) -> CollectionShape:
+        """The collection's embedding and vector indexes."""
+
+    def upsert(self, ref: CollectionRef, documents: Sequence[DocumentWrite]) -> Written:
         """Store the documents: all or none, durable and visible to every reader on return.
 
-        An existing id is replaced: `created_at` stays, `updated_at` is new.
-
-        Returns:
-            The stored documents in the order given.
+        An existing id is replaced: `created_at` stays, `updated_at` is new. A text that is new or changed
+        loses its old embedding and enters the outbox in the same transaction.
 
         Raises:
             InvalidInput: a malformed id, a reserved field, a value that JSON cannot hold, a bad vector.
@@ -120,8 +205,11 @@ class DocumentStore(Protocol):
 
     def get_vectors(
         self, ref: CollectionRef, document_ids: Sequence[str], names: Sequence[str] | None = None
-    ) -> dict[str, dict[str, list[float]]]:
+    ) -> dict[str, dict[str, VectorValue]]:
         """document_id -> name -> numbers (float32), for documents that have any; all names when None."""
+
+    def searchable_at(self, ref: CollectionRef, document_ids: Sequence[str]) -> dict[str, str | None]:
+        """document_id -> since when all its searches find it (ISO 8601); None: its embedding is pending."""
 
     def delete(self, ref: CollectionRef, document_ids: Sequence[str]) -> list[str]:
         """Delete in one transaction and return the ids that existed, in the order given."""
@@ -157,10 +245,67 @@ class DocumentStore(Protocol):
         where: Filter | None = None,
         keep: Filter | None = None,
         limit: int,
-    ) -> TextHits:
-        """The best `limit` documents by BM25 over all their texts, for any of the query's first 64 words.
+        payloads: bool = True,
+    ) -> Hits:
+        """The best `limit` documents by BM25 over all their texts, for any word of the query.
+
+        Stop words do not count, unless the query has no others; a word counts as often as it is said. Only
+        the first 64 words do. Scores have no upper bound.
 
         Args:
             where: filters before the cut at `limit`.
             keep: filters after it, the hits alone.
+            payloads: False leaves the documents' content out: ids and scores only.
         """
+
+    def search_vector(
+        self,
+        ref: CollectionRef,
+        name: str,
+        queries: Sequence[Sequence[float]],
+        *,
+        where: Filter | None = None,
+        keep: Filter | None = None,
+        limit: int,
+        payloads: bool = True,
+    ) -> Hits:
+        """The best `limit` documents by cosine similarity (-1 to 1, six decimals), exactly.
+
+        A document's score is the best of all pairs of a query and one of its vectors.
+
+        Args:
+            where, keep, payloads: as for `search_text`.
+
+        Raises:
+            InvalidInput: the collection has no such index, or a query has another number of dimensions.
+        """
+
+    def facet(
+        self, ref: CollectionRef, path: str, *, where: Filter | None = None, limit: int
+    ) -> list[tuple[Any, int]]:
+        """The most frequent values (text, number, boolean) at a path and how many documents have each.
+
+        Most frequent first, ties by value. Each element of a list counts, once for a document.
+        """
+
+    # The outbox: embedding is durable work, kept where the documents are.
+
+    def backlog(self, ref: CollectionRef) -> Backlog:
+        """What waits for an embedding."""
+
+    def pending_texts(self, ref: CollectionRef, limit: int, *, now_ms: int) -> list[PendingText]:
+        """The oldest texts that wait and are due."""
+
+    def store_embeddings(
+        self, ref: CollectionRef, embedded: Sequence[tuple[PendingText, Sequence[float]]]
+    ) -> int:
+        """Store the vectors, and take their texts off the outbox, in one transaction.
+
+        A text that was changed or deleted meanwhile is left alone. Returns how many were stored.
+        """
+
+    def postpone(self, ref: CollectionRef, failed: Sequence[PendingText], *, until_ms: int) -> None:
+        """These could not be embedded: not due before `until_ms`, and counted as failed."""
+
+    def embedding_turn(self, ref: CollectionRef) -> AbstractContextManager[bool]:
+        """Whether the caller may embed for this collection now: one at a time, and nobody waits."""

@@ -6,15 +6,24 @@ import hashlib
 import math
 import struct
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import orjson
 
-from shared.documents.store import RESERVED_FIELDS, CollectionRef, DocumentWrite, validate_document_id
+from shared.documents.store import (
+    RESERVED_FIELDS,
+    CollectionRef,
+    DocumentWrite,
+    VectorValue,
+    validate_document_id,
+)
 from shared.errors import InvalidInput
+from shared.filters.paths import resolve
 
 MAX_DIMENSIONS = 65_536
 MAX_VECTOR_NAME_CHARS = 255
+MAX_VECTORS_PER_NAME = 1_000
+_EMBEDDED_BY_DEFAULT = ("text", "content")
 
 
 def check_write(write: DocumentWrite) -> None:
@@ -67,14 +76,52 @@ def searchable_text(document: Mapping[str, Any]) -> str:
     )
 
 
-def pack_vector(name: str, numbers: Sequence[float]) -> bytes:
-    """Little-endian float32.
+def embedding_text(document: Mapping[str, Any], fields: Sequence[str]) -> str:
+    """The text that is embedded: those of the fields, a line each; without fields `text`, else `content`."""
+    if fields:
+        return "\n".join(text for field in fields for text in _texts(resolve(field, {}, document)))
+    found = (document[name] for name in _EMBEDDED_BY_DEFAULT if isinstance(document.get(name), str))
+    return next((text for text in found if text.strip()), "")
+
+
+def text_digest(text: str) -> bytes | None:
+    """Equal for equal texts; None for one without content, which has nothing to embed."""
+    return hashlib.blake2b(text.encode(), digest_size=16).digest() if text.strip() else None
+
+
+def pack_vectors(name: str, value: VectorValue) -> list[bytes]:
+    """Little-endian float32, one for each vector; `value` is one or several of the same length.
 
     Raises:
-        InvalidInput: a bad name, no numbers or too many, or one that is not finite in float32.
+        InvalidInput: a bad name, no numbers or too many, one that is not finite in float32, or lengths that
+            differ.
     """
     if not 1 <= len(name) <= MAX_VECTOR_NAME_CHARS:
         raise InvalidInput.at(("vectors", name), f"a vector name has 1 to {MAX_VECTOR_NAME_CHARS} characters")
+    vectors = as_several(value)
+    if not 1 <= len(vectors) <= MAX_VECTORS_PER_NAME:
+        raise InvalidInput.at(
+            ("vectors", name), f"1 to {MAX_VECTORS_PER_NAME} vectors of one name, not {len(vectors)}"
+        )
+    packed = [_pack(name, numbers) for numbers in vectors]
+    if len({len(each) for each in packed}) > 1:
+        raise InvalidInput.at(("vectors", name), "all vectors of one name have the same number of dimensions")
+    return packed
+
+
+def as_several(value: VectorValue) -> list[Sequence[float]]:
+    return list(cast("Any", value)) if is_several(value) else [cast("Sequence[float]", value)]
+
+
+def is_several(value: VectorValue) -> bool:
+    return bool(value) and isinstance(value[0], list | tuple)
+
+
+def unpack_vector(packed: bytes) -> list[float]:
+    return list(struct.unpack(f"<{len(packed) // 4}f", packed))
+
+
+def _pack(name: str, numbers: Sequence[float]) -> bytes:
     if not 1 <= len(numbers) <= MAX_DIMENSIONS:
         raise InvalidInput.at(
             ("vectors", name), f"a vector has 1 to {MAX_DIMENSIONS} numbers, this one {len(numbers)}"
@@ -85,10 +132,6 @@ def pack_vector(name: str, numbers: Sequence[float]) -> bytes:
     except (OverflowError, TypeError, struct.error):
         pass  # not a number, or too large for float32: refused below
     raise InvalidInput.at(("vectors", name), "each element must be a finite number that fits float32")
-
-
-def unpack_vector(packed: bytes) -> list[float]:
-    return list(struct.unpack(f"<{len(packed) // 4}f", packed))
 
 
 def _dump(value: Any, options: int = 0) -> bytes:

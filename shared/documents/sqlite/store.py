@@ -14,14 +14,31 @@ import orjson
 
 from shared import clock
 from shared.documents.cursor import read_cursor
-from shared.documents.sqlite import text
+from shared.documents.sqlite import outbox, text
+from shared.documents.sqlite.facets import facet_statement, facet_value
 from shared.documents.sqlite.faults import kennel_error
 from shared.documents.sqlite.handles import Handles
-from shared.documents.sqlite.schema import create_tables
-from shared.documents.sqlite.turns import remove_locks, write_turn
+from shared.documents.sqlite.matrices import Matrices
+from shared.documents.sqlite.nearest import nearest, rows_statement
+from shared.documents.sqlite.rows import fetch
+from shared.documents.sqlite.schema import create_tables, read_shape
+from shared.documents.sqlite.turns import remove_locks, turn_if_free, write_turn
+from shared.documents.sqlite.vectors import read_vectors
 from shared.documents.sqlite.writing import delete_documents, write_documents
-from shared.documents.store import CollectionRef, DocumentWrite, TextHits, validate_id
-from shared.documents.stored import check_write, unpack_vector
+from shared.documents.store import (
+    Backlog,
+    CollectionRef,
+    CollectionShape,
+    DocumentWrite,
+    Hits,
+    PendingText,
+    TextEmbedding,
+    VectorValue,
+    Written,
+    validate_id,
+    vector_name,
+)
+from shared.documents.stored import check_write
 from shared.filters.ast import And, Filter
 from shared.filters.sort import SortKey
 from shared.filters.sql import Parameters, compile_where
@@ -29,37 +46,44 @@ from shared.filters.sql_sort import compile_after, compile_order
 from shared.models.document import Document
 
 WRITE_WAIT_S = 10.0
+VECTOR_CACHE_BYTES = 500_000_000
 
 _JSON = "CAST(json(payload) AS BLOB)"
 # A CROSS JOIN is never turned round: the rows come in the order of the ids asked.
 _GET = f"SELECT document_id, {_JSON} FROM json_each(?) CROSS JOIN documents ON document_id = value"
-_VECTORS = (
-    "SELECT document_id, name, vector FROM documents JOIN vectors USING (document_key)"
-    " WHERE document_id IN (SELECT value FROM json_each(?1))"
-    " AND (?2 IS NULL OR name IN (SELECT value FROM json_each(?2)))"
+_SEARCHABLE_AT = (
+    "SELECT document_id, searchable_at FROM documents WHERE document_id IN (SELECT value FROM json_each(?))"
 )
 
 
 class SqliteDocumentStore:
     """Safe to share between threads, and to inherit over a fork."""
 
-    def __init__(self, directory: Path, *, write_wait_s: float = WRITE_WAIT_S) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        write_wait_s: float = WRITE_WAIT_S,
+        vector_cache_bytes: int = VECTOR_CACHE_BYTES,
+    ) -> None:
         """
         Args:
             directory: holds `<namespace_id>/<collection_id>.db`; on a local disk, never a network one.
             write_wait_s: how long a write waits for its turn before it is refused.
+            vector_cache_bytes: vectors kept in memory, of all collections together.
         """
         self._directory = directory
         self._write_wait_s = write_wait_s
         self._handles = Handles(directory)
+        self._matrices = Matrices(vector_cache_bytes)
 
-    def create_collection(self, ref: CollectionRef) -> None:
+    def create_collection(self, ref: CollectionRef, embedding: TextEmbedding | None = None) -> None:
         path = self._handles.path(ref)
         with _domain_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             with write_turn(path, self._write_wait_s):
                 if not path.exists():
-                    _create_file(path)
+                    _create_file(path, embedding)
 
     def drop_collection(self, ref: CollectionRef) -> None:
         path = self._handles.path(ref)
@@ -74,11 +98,15 @@ class SqliteDocumentStore:
             self.drop_collection(CollectionRef(namespace_id, path.stem))
         shutil.rmtree(directory, ignore_errors=True)
 
-    def upsert(self, ref: CollectionRef, documents: Sequence[DocumentWrite]) -> list[Document]:
+    def shape(self, ref: CollectionRef) -> CollectionShape:
+        with self._reading(ref) as connection:
+            return read_shape(connection)
+
+    def upsert(self, ref: CollectionRef, documents: Sequence[DocumentWrite]) -> Written:
         for document in documents:
             check_write(document)
         with self._transaction(ref) as connection:
-            return write_documents(connection, ref, documents, at=clock.utc_now_iso())
+            return write_documents(connection, ref, documents, at_ms=clock.now_ms())
 
     def delete(self, ref: CollectionRef, document_ids: Sequence[str]) -> list[str]:
         with self._transaction(ref) as connection:
@@ -90,14 +118,12 @@ class SqliteDocumentStore:
 
     def get_vectors(
         self, ref: CollectionRef, document_ids: Sequence[str], names: Sequence[str] | None = None
-    ) -> dict[str, dict[str, list[float]]]:
-        wanted = None if names is None else orjson.dumps(list(names)).decode()
-        vectors: dict[str, dict[str, list[float]]] = {}
-        for document_id, name, packed in self._rows(
-            ref, _VECTORS, [orjson.dumps(list(document_ids)).decode(), wanted]
-        ):
-            vectors.setdefault(document_id, {})[name] = unpack_vector(packed)
-        return vectors
+    ) -> dict[str, dict[str, VectorValue]]:
+        with self._reading(ref) as connection:
+            return read_vectors(connection, document_ids, names)
+
+    def searchable_at(self, ref: CollectionRef, document_ids: Sequence[str]) -> dict[str, str | None]:
+        return dict(self._rows(ref, _SEARCHABLE_AT, [orjson.dumps(list(document_ids)).decode()]))
 
     def count(self, ref: CollectionRef, where: Filter | None = None) -> int:
         parameters = Parameters()
@@ -137,24 +163,80 @@ class SqliteDocumentStore:
         where: Filter | None = None,
         keep: Filter | None = None,
         limit: int,
-    ) -> TextHits:
+        payloads: bool = True,
+    ) -> Hits:
         match = text.match_expression(query)
         if match is None:
             self._rows(ref, "SELECT 1", [])  # an unknown collection is an error all the same
-            return TextHits([], 0)
-        rows = self._rows(ref, *text.search_statement(match, where, keep, limit))
-        documents = [
-            Document(document_id, ref.collection_id, raw, score=score)
-            for document_id, raw, score in rows
-            if raw is not None
-        ]
-        return TextHits(documents, len(rows))
+            return Hits([], 0)
+        rows = self._rows(ref, *text.search_statement(match, where, keep, limit, payloads=payloads))
+        return Hits([_hit(ref, *row) for row in rows if row[1] is not None], len(rows))
+
+    def search_vector(
+        self,
+        ref: CollectionRef,
+        name: str,
+        queries: Sequence[Sequence[float]],
+        *,
+        where: Filter | None = None,
+        keep: Filter | None = None,
+        limit: int,
+        payloads: bool = True,
+    ) -> Hits:
+        with self._reading(ref) as connection:
+            found = nearest(connection, self._matrices, vector_name(name), queries, where, limit)
+            if not payloads and keep is None:
+                return Hits([_hit(ref, hit.document_id, b"", hit.score) for hit in found], len(found))
+            scores = {hit.document_key: hit.score for hit in found}
+            rows = fetch(connection, *rows_statement(list(scores), keep))
+        documents = [_hit(ref, each, raw, scores[key]) for key, each, raw in rows if raw is not None]
+        return Hits(documents, len(found))
+
+    def facet(
+        self, ref: CollectionRef, path: str, *, where: Filter | None = None, limit: int
+    ) -> list[tuple[Any, int]]:
+        rows = self._rows(ref, *facet_statement(path, where, limit))
+        return [(facet_value(type_, value), count) for type_, value, count in rows]
+
+    def backlog(self, ref: CollectionRef) -> Backlog:
+        with self._reading(ref) as connection:
+            return outbox.backlog(connection)
+
+    def pending_texts(self, ref: CollectionRef, limit: int, *, now_ms: int) -> list[PendingText]:
+        with self._reading(ref) as connection:
+            return outbox.due(connection, limit, now_ms)
+
+    def store_embeddings(
+        self, ref: CollectionRef, embedded: Sequence[tuple[PendingText, Sequence[float]]]
+    ) -> int:
+        with self._transaction(ref) as connection:
+            return outbox.store(connection, embedded)
+
+    def postpone(self, ref: CollectionRef, failed: Sequence[PendingText], *, until_ms: int) -> None:
+        with self._transaction(ref) as connection:
+            outbox.postpone(connection, failed, until_ms)
+
+    @contextmanager
+    def embedding_turn(self, ref: CollectionRef) -> Iterator[bool]:
+        path = self._handles.path(ref)
+        with _domain_errors(path):
+            self._handles.connection(ref)
+            with turn_if_free(path.with_suffix(".embed")) as mine:
+                yield mine
 
     def _rows(self, ref: CollectionRef, sql: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
         try:
             return self._handles.connection(ref).execute(sql, values).fetchall()
         except (apsw.Error, OSError) as error:
             raise kennel_error(error, self._handles.path(ref)) from error
+
+    @contextmanager
+    def _reading(self, ref: CollectionRef) -> Iterator[apsw.Connection]:
+        """Several statements see one state of the collection."""
+        with _domain_errors(self._handles.path(ref)):
+            connection = self._handles.connection(ref)
+            with connection:
+                yield connection
 
     @contextmanager
     def _transaction(self, ref: CollectionRef) -> Iterator[apsw.Connection]:
@@ -167,6 +249,10 @@ class SqliteDocumentStore:
                     yield connection
 
 
+def _hit(ref: CollectionRef, document_id: str, raw: bytes, score: float) -> Document:
+    return Document(document_id, ref.collection_id, raw or None, score=score)
+
+
 @contextmanager
 def _domain_errors(path: Path) -> Iterator[None]:
     try:
@@ -175,13 +261,13 @@ def _domain_errors(path: Path) -> Iterator[None]:
         raise kennel_error(error, path) from error
 
 
-def _create_file(path: Path) -> None:
+def _create_file(path: Path, embedding: TextEmbedding | None) -> None:
     """Build the file aside and rename it: nobody ever opens half a collection."""
     draft = path.with_suffix(".new")
     _remove_files(draft)
     connection = apsw.Connection(str(draft))
     try:
-        create_tables(connection)
+        create_tables(connection, embedding)
     finally:
         connection.close()
     draft.replace(path)

@@ -34,6 +34,16 @@ def write_turn(path: Path, wait_s: float) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def turn_if_free(path: Path) -> Iterator[bool]:
+    """Whether this turn, another one than that of writing, is the caller's; nobody waits for it."""
+    try:
+        with _locked(path, time.monotonic()):
+            yield True
+    except Unavailable:
+        yield False
+
+
 def remove_locks(path: Path) -> None:
     """For a collection that is gone; whoever still waits for its turn then finds no collection."""
     for lock_path in _lock_paths(path):

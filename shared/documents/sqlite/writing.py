@@ -3,23 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import apsw
 import orjson
 
-from shared.documents.store import CollectionRef, DocumentWrite
-from shared.documents.stored import pack_vector, searchable_text, stored_json
+from shared import clock
+from shared.documents.sqlite import outbox
+from shared.documents.sqlite.rows import fetch
+from shared.documents.sqlite.schema import read_embedding
+from shared.documents.sqlite.vectors import VectorWriter
+from shared.documents.store import CollectionRef, DocumentWrite, TextEmbedding, Written, vector_name
+from shared.documents.stored import embedding_text, searchable_text, stored_json, text_digest
 from shared.filters.list_bits import list_bits
 from shared.models.document import Document
 
-_CREATED = (
-    "SELECT document_id, payload ->> '$._internal.created_at' FROM documents"
+_KNOWN = (
+    "SELECT document_id, payload ->> '$._internal.created_at', text_digest FROM documents"
     " WHERE document_id IN (SELECT value FROM json_each(?))"
 )
+# A text that stays keeps its time: its embedding, made or pending, is still the right one.
 _WRITE = (
-    "INSERT INTO documents (document_id, list_bits, payload) VALUES (?, ?, jsonb(?))"
-    " ON CONFLICT (document_id) DO UPDATE SET list_bits = excluded.list_bits, payload = excluded.payload"
+    "INSERT INTO documents (document_id, list_bits, searchable_at, text_digest, payload)"
+    " VALUES (?, ?, ?, ?, jsonb(?))"
+    " ON CONFLICT (document_id) DO UPDATE SET list_bits = excluded.list_bits, payload = excluded.payload,"
+    " searchable_at = iif(text_digest IS NOT NULL AND text_digest IS excluded.text_digest,"
+    " searchable_at, excluded.searchable_at), text_digest = excluded.text_digest"
     " RETURNING document_key"
 )
 _KEYS = (
@@ -28,44 +38,102 @@ _KEYS = (
 _DELETES = (
     "DELETE FROM document_text WHERE rowid IN (SELECT value FROM json_each(?))",
     "DELETE FROM vectors WHERE document_key IN (SELECT value FROM json_each(?))",
+    "DELETE FROM outbox WHERE document_key IN (SELECT value FROM json_each(?))",
     "DELETE FROM documents WHERE document_key IN (SELECT value FROM json_each(?))",
 )
 
 
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What a stored document keeps when it is replaced."""
+
+    created_at: str
+    text_digest: bytes | None
+
+
 def write_documents(
-    connection: apsw.Connection, ref: CollectionRef, documents: Sequence[DocumentWrite], *, at: str
-) -> list[Document]:
+    connection: apsw.Connection, ref: CollectionRef, documents: Sequence[DocumentWrite], *, at_ms: int
+) -> Written:
     """Insert or replace; where an id comes twice, the last one stays.
 
     Args:
-        at: the time of this write, ISO 8601.
+        at_ms: the time of this write, epoch ms.
     """
-    ids = orjson.dumps([document.document_id for document in documents]).decode()
-    created_at: dict[str, str] = dict(_fetch(connection, _CREATED, [ids]))
-    stored: list[Document] = []
-    for write in documents:
-        is_new = write.document_id not in created_at
-        created = created_at.setdefault(write.document_id, at)
-        raw = stored_json(ref, write, created_at=created, updated_at=at)
+    at = clock.iso(at_ms)
+    writer = _Writer(connection, ref, [document.document_id for document in documents], at)
+    stored = [writer.write(document) for document in documents]
+    outbox.add(connection, writer.awaiting, writer.write_seq, at_ms)
+    return Written(stored, writer.write_seq, len(writer.awaiting))
+
+
+class _Writer:
+    """One batch."""
+
+    def __init__(
+        self, connection: apsw.Connection, ref: CollectionRef, document_ids: Sequence[str], at: str
+    ) -> None:
+        self._connection = connection
+        self._ref = ref
+        self._at = at
+        self._embedding: TextEmbedding | None = read_embedding(connection)
+        self._vectors = VectorWriter(connection, self._embedding.model if self._embedding else None)
+        found = fetch(connection, _KNOWN, (orjson.dumps(document_ids).decode(),))
+        self._known = {document_id: _Known(created_at, digest) for document_id, created_at, digest in found}
+        self.write_seq: int = fetch(
+            connection, "UPDATE collection SET write_seq = write_seq + 1 RETURNING write_seq", ()
+        )[0][0]
+        self.awaiting: set[int] = set()  # keys of documents whose text is to be embedded
+
+    def write(self, write: DocumentWrite) -> Document:
+        known = self._known.get(write.document_id)
+        raw = stored_json(
+            self._ref, write, created_at=known.created_at if known else self._at, updated_at=self._at
+        )
         # What was written, read back: exactly what the filters and the text index will see.
         payload: dict[str, Any] = orjson.loads(raw)
-        row = (write.document_id, list_bits(payload), raw.decode())
-        key: int = _fetch(connection, _WRITE, row)[0][0]
-        _write_text(connection, key, payload, is_new=is_new)
+        digest = self._digest(write, payload)
+        searchable_at = None if digest else self._at
+        row = (write.document_id, list_bits(payload), searchable_at, digest, raw.decode())
+        key: int = fetch(self._connection, _WRITE, row)[0][0]
+        _write_text(self._connection, key, payload, is_new=known is None)
         if write.vectors is not None:
-            _write_vectors(connection, key, write.vectors)
-        stored.append(Document(write.document_id, ref.collection_id, raw, payload=payload))
-    return stored
+            self._vectors.replace(key, write.vectors)
+        if known is None or digest != known.text_digest:
+            self._text_changed(key, write, digest)
+        self._known[write.document_id] = _Known(known.created_at if known else self._at, digest)
+        return Document(write.document_id, self._ref.collection_id, raw, payload=payload)
+
+    def _digest(self, write: DocumentWrite, payload: Mapping[str, Any]) -> bytes | None:
+        """Of the text that Kennel has to embed; None where the caller brings the vector."""
+        if self._embedding is None or _brings(write, self._embedding.model):
+            return None
+        return text_digest(embedding_text(payload, self._embedding.fields))
+
+    def _text_changed(self, key: int, write: DocumentWrite, digest: bytes | None) -> None:
+        """What was embedded no longer fits: it goes, and a text to embed goes into the outbox."""
+        if self._embedding is None:
+            return
+        if not _brings(write, self._embedding.model):
+            self._vectors.drop(key, self._embedding.model)
+        if digest is None:
+            outbox.remove(self._connection, key)
+            self.awaiting.discard(key)
+        else:
+            self.awaiting.add(key)
 
 
 def delete_documents(connection: apsw.Connection, document_ids: Sequence[str]) -> list[str]:
     """Delete, and return the ids that existed in the order given."""
     wanted = orjson.dumps(list(document_ids)).decode()
-    keys: dict[str, int] = dict(_fetch(connection, _KEYS, [wanted]))
+    keys: dict[str, int] = dict(fetch(connection, _KEYS, [wanted]))
     found = orjson.dumps(list(keys.values())).decode()
     for statement in _DELETES:
         connection.execute(statement, [found])
     return [document_id for document_id in dict.fromkeys(document_ids) if document_id in keys]
+
+
+def _brings(write: DocumentWrite, name: str) -> bool:
+    return name in {vector_name(each) for each in write.vectors or ()}
 
 
 def _write_text(connection: apsw.Connection, key: int, payload: Mapping[str, Any], *, is_new: bool) -> None:
@@ -74,13 +142,3 @@ def _write_text(connection: apsw.Connection, key: int, payload: Mapping[str, Any
     connection.execute(
         "INSERT INTO document_text (rowid, body) VALUES (?, ?)", [key, searchable_text(payload)]
     )
-
-
-def _write_vectors(connection: apsw.Connection, key: int, vectors: Mapping[str, Sequence[float]]) -> None:
-    connection.execute("DELETE FROM vectors WHERE document_key = ?", [key])
-    for name, numbers in vectors.items():
-        connection.execute("INSERT INTO vectors VALUES (?, ?, ?)", [key, name, pack_vector(name, numbers)])
-
-
-def _fetch(connection: apsw.Connection, sql: str, values: Sequence[Any]) -> list[Any]:
-    return connection.execute(sql, values).fetchall()

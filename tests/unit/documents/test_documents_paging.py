@@ -37,7 +37,7 @@ def write_all(
     store: DocumentStore, ref: CollectionRef, fields: list[dict[str, Any]], prefix: str
 ) -> list[str]:
     writes = [DocumentWrite(f"{prefix}{number}", each) for number, each in enumerate(fields)]
-    return [document.document_id for document in store.upsert(ref, writes)]
+    return [document.document_id for document in store.upsert(ref, writes).documents]
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

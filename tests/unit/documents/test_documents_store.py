@@ -27,7 +27,9 @@ def test_a_stored_document_has_the_shape_that_the_api_returns(
     store: DocumentStore, ref: CollectionRef
 ) -> None:
     fields = {"title": "x", "metadata": {"n": 1.0, "big": 2**64 - 1}, "tags": ["é", None]}
-    [document] = store.upsert(ref, [DocumentWrite("doc_1", fields, system={"_acl": {"public": True}})])
+    [document] = store.upsert(
+        ref, [DocumentWrite("doc_1", fields, system={"_acl": {"public": True}})]
+    ).documents
     internal = document.payload["_internal"]
     assert document.payload == {
         "document_id": "doc_1",
@@ -49,7 +51,9 @@ def test_a_stored_document_has_the_shape_that_the_api_returns(
 
 def test_what_is_read_is_byte_for_byte_what_was_written(store: DocumentStore, ref: CollectionRef) -> None:
     texts = ["\x00", '"\\/', "\u2028 é 😀", "</script>"]
-    [written] = store.upsert(ref, [write(1, numbers=[1, 1.0, -0.0, 1e300, 5e-324, 2**63], texts=texts)])
+    [written] = store.upsert(
+        ref, [write(1, numbers=[1, 1.0, -0.0, 1e300, 5e-324, 2**63], texts=texts)]
+    ).documents
     [read] = store.get(ref, ["doc_1"])
     assert (read.raw, read.document_id, read.collection_id) == (written.raw, "doc_1", ref.collection_id)
     assert [document.raw for document in store.select(ref, limit=1)] == [written.raw]
@@ -67,9 +71,9 @@ def test_replacing_keeps_created_at_and_leaves_nothing_of_the_old(
     store: DocumentStore, ref: CollectionRef, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     times = iter(["2026-01-01T00:00:00.000Z", "2026-01-02T00:00:00.000Z"])
-    monkeypatch.setattr("shared.clock.utc_now_iso", lambda: next(times))
+    monkeypatch.setattr("shared.clock.iso", lambda _: next(times))
     store.upsert(ref, [write(1, old="alpha"), write(2)])
-    [document] = store.upsert(ref, [write(1, new="beta")])
+    [document] = store.upsert(ref, [write(1, new="beta")]).documents
     assert "old" not in document.payload
     assert document.payload["_internal"]["created_at"] == "2026-01-01T00:00:00.000Z"
     assert document.payload["_internal"]["updated_at"] == "2026-01-02T00:00:00.000Z"
@@ -79,7 +83,7 @@ def test_replacing_keeps_created_at_and_leaves_nothing_of_the_old(
 
 
 def test_an_id_twice_in_one_batch_keeps_the_last(store: DocumentStore, ref: CollectionRef) -> None:
-    returned = store.upsert(ref, [write(1, text="first"), write(2), write(1, text="last")])
+    returned = store.upsert(ref, [write(1, text="first"), write(2), write(1, text="last")]).documents
     assert ids(returned) == ["doc_1", "doc_2", "doc_1"]
     assert [d.payload["text"] for d in store.get(ref, ["doc_1"])] == ["last"]
     assert store.search_text(ref, "first", limit=9).found == 0
@@ -125,7 +129,7 @@ def test_delete_returns_the_ids_that_existed_and_forgets_text_and_vectors(
     assert store.delete(ref, ["doc_2", "doc_9", "doc_0", "doc_2"]) == ["doc_2", "doc_0"]
     assert ids(store.search_text(ref, "word", limit=9).documents) == ["doc_1", "doc_3"]
     assert sorted(store.get_vectors(ref, [f"doc_{n}" for n in range(4)])) == ["doc_1", "doc_3"]
-    [document] = store.upsert(ref, [write(2)])
+    [document] = store.upsert(ref, [write(2)]).documents
     assert store.get_vectors(ref, ["doc_2"]) == {}
     assert document.payload["_internal"]["created_at"] == document.payload["_internal"]["updated_at"]
 
@@ -143,7 +147,7 @@ def test_vectors_are_kept_replaced_and_chosen_by_name(store: DocumentStore, ref:
 
 
 def test_ids_and_times_are_filtered_like_any_field(store: DocumentStore, ref: CollectionRef) -> None:
-    documents = store.upsert(ref, [write(number, n=number) for number in range(3)])
+    documents = store.upsert(ref, [write(number, n=number) for number in range(3)]).documents
     now = documents[0].payload["_internal"]["updated_at"]
     assert store.count(ref, Condition("document_id", "in", ["doc_0", "doc_2"])) == 2
     assert store.count(ref, Condition("collection_id", "eq", ref.collection_id)) == 3
@@ -233,4 +237,4 @@ def test_the_settings_say_where_documents_are(tmp_path: Path, ref: CollectionRef
     assert list(tmp_path.iterdir()) == []
     store.create_collection(ref)
     assert (tmp_path / "documents" / ref.namespace_id / f"{ref.collection_id}.db").is_file()
-    assert orjson.loads(store.upsert(ref, [write(1)])[0].raw or b"")["document_id"] == "doc_1"
+    assert orjson.loads(store.upsert(ref, [write(1)]).documents[0].raw or b"")["document_id"] == "doc_1"

@@ -54,12 +54,29 @@ def test_the_syntax_of_the_index_has_no_power(store: DocumentStore, ref: Collect
     assert found(store, ref, query) == ["d1"]
 
 
-def test_equal_stems_count_once_and_the_number_of_terms_is_bounded() -> None:
-    assert match_expression("running dogs RUN dog") == '"running" OR "dogs"'
+def test_stop_words_do_not_count_and_the_number_of_terms_is_bounded() -> None:
+    assert match_expression("What is the use of dogs, dogs?") == '"use" OR "dogs" OR "dogs"'
+    assert match_expression("To be, or not to be") == '"to" OR "be" OR "or" OR "not" OR "to" OR "be"'
     expression = match_expression(" ".join(f"w{number}" for number in range(1000)))
     assert expression is not None
     assert expression.count('"') == 2 * MAX_QUERY_TERMS
     assert expression.startswith('"w0" OR "w1"')
+
+
+def test_a_word_counts_as_often_as_it_is_said(store: DocumentStore, ref: CollectionRef) -> None:
+    fill(store, ref, d1={"t": "dog"}, d2={"t": "cat"}, d3={"t": "x"}, d4={"t": "y"}, d5={"t": "z"})
+    once, twice = store.search_text(ref, "dog", limit=1), store.search_text(ref, "dog dogs", limit=1)
+    assert twice.documents[0].score == pytest.approx(2 * (once.documents[0].score or 0))
+    assert found(store, ref, "cat dog dog") == ["d1", "d2"]
+
+
+def test_hits_without_payloads_are_the_same(store: DocumentStore, ref: CollectionRef) -> None:
+    fill(store, ref, d1={"t": "dog"}, d2={"t": "dog cat"}, d3={"t": "mouse"})
+    full, bare = (store.search_text(ref, "dog", limit=9, payloads=each) for each in (True, False))
+    assert [(d.document_id, d.score) for d in bare.documents] == [
+        (d.document_id, d.score) for d in full.documents
+    ]
+    assert [d.raw for d in bare.documents] == [None, None]
 
 
 def test_scores_are_positive_and_fall(store: DocumentStore, ref: CollectionRef) -> None:

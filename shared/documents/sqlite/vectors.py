@@ -1,0 +1,118 @@
+"""The rows of vectors: written, dropped and read back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import apsw
+import orjson
+
+from shared.documents.sqlite.rows import fetch
+from shared.documents.store import VectorValue, vector_name
+from shared.documents.stored import is_several, pack_vectors, unpack_vector
+from shared.errors import InvalidInput
+
+_READ = (
+    "SELECT document_id, name, several, vector FROM documents JOIN vectors USING (document_key)"
+    " JOIN vector_indexes USING (index_key)"
+    " WHERE document_id IN (SELECT value FROM json_each(?1))"
+    " AND (?2 IS NULL OR name IN (SELECT value FROM json_each(?2))) ORDER BY vector_id"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class IndexRow:
+    index_key: int
+    name: str
+    dimensions: int
+    several: bool
+
+
+def find_index(connection: apsw.Connection, name: str) -> IndexRow | None:
+    rows = fetch(
+        connection, "SELECT index_key, name, dimensions, several FROM vector_indexes WHERE name = ?", (name,)
+    )
+    return IndexRow(rows[0][0], rows[0][1], rows[0][2], bool(rows[0][3])) if rows else None
+
+
+def read_vectors(
+    connection: apsw.Connection, document_ids: Sequence[str], names: Sequence[str] | None
+) -> dict[str, dict[str, VectorValue]]:
+    """document_id -> name -> numbers, or a list of them where a document may have several."""
+    wanted = None if names is None else orjson.dumps([vector_name(name) for name in names]).decode()
+    found: dict[str, dict[str, list[list[float]]]] = {}
+    lists: set[str] = set()
+    for document_id, name, several, packed in connection.execute(
+        _READ, (orjson.dumps(list(document_ids)).decode(), wanted)
+    ):
+        found.setdefault(document_id, {}).setdefault(name, []).append(unpack_vector(packed))
+        if several:
+            lists.add(name)
+    return {
+        document_id: {name: values if name in lists else values[0] for name, values in by_name.items()}
+        for document_id, by_name in found.items()
+    }
+
+
+class VectorWriter:
+    """Writes vectors within one transaction; an index is made with the first vector of its name."""
+
+    def __init__(self, connection: apsw.Connection, derived: str | None) -> None:
+        """`derived` is the name of the vectors that Kennel makes: `replace` leaves those alone."""
+        self._connection = connection
+        self._derived = derived
+        self._indexes: dict[str, IndexRow] = {}
+
+    def replace(self, document_key: int, vectors: Mapping[str, VectorValue]) -> None:
+        """The caller's own vectors of a document, in place of all that he gave before.
+
+        Raises:
+            InvalidInput: a vector that cannot be stored, or does not fit the earlier ones of its name.
+        """
+        named = {vector_name(name): value for name, value in vectors.items()}
+        derived = self._derived and find_index(self._connection, self._derived)
+        kept = derived.index_key if derived and self._derived not in named else None
+        self._connection.execute(
+            "DELETE FROM vectors WHERE document_key = ? AND index_key IS NOT ?", (document_key, kept)
+        )
+        for name, value in named.items():
+            self.add(document_key, name, value)
+
+    def add(self, document_key: int, name: str, value: VectorValue) -> None:
+        packed = pack_vectors(name, value)
+        index = self._index(name, len(packed[0]) // 4, is_several(value))
+        self._connection.executemany(
+            "INSERT INTO vectors (document_key, index_key, vector) VALUES (?, ?, ?)",
+            [(document_key, index.index_key, each) for each in packed],
+        )
+
+    def drop(self, document_key: int, name: str) -> None:
+        index = find_index(self._connection, name)
+        if index is not None:
+            self._connection.execute(
+                "DELETE FROM vectors WHERE document_key = ? AND index_key = ?",
+                (document_key, index.index_key),
+            )
+
+    def _index(self, name: str, dimensions: int, several: bool) -> IndexRow:
+        index = self._indexes.get(name) or find_index(self._connection, name)
+        if index is None:
+            self._connection.execute(
+                "INSERT INTO vector_indexes (name, dimensions, several) VALUES (?, ?, ?)",
+                (name, dimensions, several),
+            )
+            index = IndexRow(self._connection.last_insert_rowid(), name, dimensions, several)
+        self._indexes[name] = index
+        if index.dimensions != dimensions:
+            raise InvalidInput.at(
+                ("vectors", name),
+                f"the vector has {dimensions} dimensions, those of this name in the collection have "
+                f"{index.dimensions}; use another name",
+            )
+        if index.several != several:
+            expected = "a list of vectors" if index.several else "one vector"
+            raise InvalidInput.at(
+                ("vectors", name), f"{expected} is expected, as all documents of the collection have it"
+            )
+        return index
