@@ -41,16 +41,14 @@ def search(
 
 
 @pytest.fixture(scope="module", params=[500_000_000, 0], ids=["in memory", "read each time"])
-def stores(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[DocumentStore]:
-    yield SqliteDocumentStore(tmp_path_factory.mktemp("vectors"), vector_cache_bytes=request.param)
+def each_store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> DocumentStore:
+    return SqliteDocumentStore(tmp_path_factory.mktemp("vectors"), vector_cache_bytes=request.param)
 
 
 @settings(max_examples=150, deadline=None)
 @given(data=st.data())
 def test_hits_are_those_of_the_formula_through_all_changes(
-    stores: DocumentStore, data: st.DataObject
+    each_store: DocumentStore, data: st.DataObject
 ) -> None:
     ref = CollectionRef(NAMESPACE, "col_property")
     each_store.drop_collection(ref)
