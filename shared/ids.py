@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import secrets
 
+COLLECTION_PREFIX = "col_"
+
 # Crockford's base 32 without i, l, o, u: no look-alikes, safe in URLs, Lua patterns and file names.
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 
@@ -23,7 +25,7 @@ def retriever_id() -> str:
 
 def collection_id() -> str:
     """`col_` and exactly 10 characters: that API's clients know collection ids by this shape."""
-    return "col_" + _token(10)
+    return COLLECTION_PREFIX + _token(10)
 
 
 def document_id() -> str:

@@ -43,6 +43,7 @@ class ParameterSchema:
     def __init__(self, schema: Mapping[str, Any]) -> None:
         self.properties: Mapping[str, Mapping[str, Any]] = schema.get("properties", {})
         self._required = frozenset(schema.get("required", ()))
+        self._definitions: Mapping[str, Any] = schema.get("$defs", {})
         self._validator = _Validator(schema)
 
     def check(self, parameters: Mapping[str, Any], loc: Loc) -> tuple[dict[str, Any], list[FieldError]]:
@@ -60,6 +61,29 @@ class ParameterSchema:
         )
         errors += islice((error for error in failures if tuple(error["loc"]) not in broken), _ERRORS_MAX)
         return given, errors[:_ERRORS_MAX]
+
+    def filter_trees(self, parameters: Mapping[str, Any]) -> Iterator[tuple[Loc, Mapping[str, Any]]]:
+        """Place and tree of each filter among checked parameters, also of those in the items of a list."""
+        yield from self._filter_trees(self.properties, parameters, ())
+
+    def _filter_trees(
+        self, properties: Mapping[str, Mapping[str, Any]], value: Mapping[str, Any], loc: Loc
+    ) -> Iterator[tuple[Loc, Mapping[str, Any]]]:
+        for name, schema in properties.items():
+            given = value.get(name)
+            if schema.get(FILTER_TREE) and isinstance(given, Mapping):
+                yield (*loc, name), given
+            elif isinstance(given, list):
+                inner = self._item_properties(schema)
+                for index, item in enumerate(given):
+                    if inner and isinstance(item, Mapping):
+                        yield from self._filter_trees(inner, item, (*loc, name, index))
+
+    def _item_properties(self, schema: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The properties of the objects in a list; {} where they are no objects of a model."""
+        reference = schema.get("items", {}).get("$ref", "").removeprefix("#/$defs/")
+        properties: Mapping[str, Any] = self._definitions.get(reference, {}).get("properties", {})
+        return properties
 
     def _is_null_quirk(self, name: str, value: Any) -> bool:
         """The vendor's typed client sends the text "null" for optional parameters that were not set."""
@@ -185,7 +209,7 @@ def _one_of(
     if not mapping or not isinstance(instance, Mapping):
         yield from Draft202012Validator.VALIDATORS["oneOf"](validator, value, instance, schema)
         return
-    tag = instance.get(name)
+    tag = instance.get(name, discriminator.get("default"))
     if isinstance(tag, str) and tag in mapping:
         yield from validator.descend(instance, {"$ref": mapping[tag]})
     else:

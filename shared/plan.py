@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,20 +12,24 @@ import orjson
 from pydantic import BaseModel, ConfigDict
 
 from shared.errors import FieldError, InvalidInput, raise_invalid
-from shared.parameters import FILTER_TREE, SIMPLE_FILTER, ParameterSchema, filter_errors, listed, shown
+from shared.parameters import SIMPLE_FILTER, ParameterSchema, filter_errors, listed, shown
 
 STAGES_MAX = 50
 DEFINITION_MAX_BYTES = 1_000_000
 _ERRORS_MAX = 50
 _NAME_MAX_CHARACTERS = 255
 _ON_ERROR = ("error", "skip")
+_ALIAS = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
+# What CONTEXT holds in any case.
+_CONTEXT_NAMES = ("execution_id", "namespace_id", "budget_remaining", "time_used_ms")
 
 # Fields of the contract that Kennel refuses for now. Enable one by moving it into StageDefinition.
-_STAGE_UNSUPPORTED = ("batch_size", "output_alias")
+_STAGE_UNSUPPORTED = ("batch_size",)
 _CONFIG_UNSUPPORTED = ("post_filters",)
 
 _STAGE_KEYS = frozenset((
-    "stage_name", "stage_type", "config", "parameters", "description", "on_error", *_STAGE_UNSUPPORTED,
+    "stage_name", "stage_type", "config", "parameters", "description", "on_error", "output_alias",
+    *_STAGE_UNSUPPORTED,
 ))  # fmt: skip
 _CONFIG_KEYS = frozenset(("stage_id", "parameters", "pre_filters", *_CONFIG_UNSUPPORTED))
 
@@ -80,6 +85,7 @@ class StageDefinition:
     pre_filters: Mapping[str, Any] | None = None
     on_error: Literal["error", "skip"] = "error"
     description: str | None = None
+    output_alias: str | None = None
 
     def as_wire(self) -> dict[str, Any]:
         """The stage as answers show it: `parameters` stands beside `config` as well as inside it."""
@@ -94,6 +100,7 @@ class StageDefinition:
             "parameters": self.parameters,
             "on_error": self.on_error,
             "description": self.description,
+            "output_alias": self.output_alias,
         }
 
 
@@ -111,9 +118,10 @@ def validate_stages(
     _check_size(stages, loc)
     errors: list[FieldError] = []
     names: set[str] = set()
+    aliases: set[str] = set()
     definitions = []
     for index, stage in enumerate(stages):
-        reader = _StageReader(catalogue, (*loc, index), names)
+        reader = _StageReader(catalogue, (*loc, index), names, aliases)
         definition = reader.read(stage)
         errors += reader.errors
         if definition is not None:
@@ -146,10 +154,11 @@ def ignored_keys(stages: Sequence[Mapping[str, Any]], *, loc: Sequence[str | int
 class _StageReader:
     """Reads one stage and collects what is wrong with it."""
 
-    def __init__(self, catalogue: Catalogue, loc: Loc, names: set[str]) -> None:
+    def __init__(self, catalogue: Catalogue, loc: Loc, names: set[str], aliases: set[str]) -> None:
         self._catalogue = catalogue
         self._loc = loc
         self._names = names
+        self._aliases = aliases
         self._stage_name = ""
         self.errors: list[FieldError] = []
 
@@ -165,6 +174,7 @@ class _StageReader:
         self._refuse_unsupported(stage, config)
         on_error = self._read_on_error(stage.get("on_error"))
         description = self._read_description(stage.get("description"))
+        alias = self._read_alias(stage.get("output_alias"))
         pre_filters = config.get("pre_filters") or None
         self._check_filter(pre_filters, ("config", "pre_filters"))
         entry = self._read_entry(config.get("stage_id"), stage.get("stage_type"))
@@ -172,7 +182,7 @@ class _StageReader:
             return None
         parameters = self._read_parameters(config.get("parameters", stage.get("parameters")), entry)
         return StageDefinition(
-            stage_name, entry.stage_id, entry.category, parameters, pre_filters, on_error, description
+            stage_name, entry.stage_id, entry.category, parameters, pre_filters, on_error, description, alias
         )
 
     def _read_name(self, name: Any) -> str:
@@ -209,6 +219,20 @@ class _StageReader:
             return None
         return description
 
+    def _read_alias(self, alias: Any) -> str | None:
+        if alias is None:
+            return None
+        if not isinstance(alias, str) or not _ALIAS.fullmatch(alias) or alias in _CONTEXT_NAMES:
+            words = (
+                f"{shown(alias)} is no alias: letters, digits and underscores, and none of {_CONTEXT_NAMES}"
+            )
+            self._error(("output_alias",), words, "value_error")
+        elif alias in self._aliases:
+            self._error(("output_alias",), f"{alias!r} is used twice; give each its own alias", "duplicate")
+        else:
+            self._aliases.add(alias)
+        return str(alias)
+
     def _read_entry(self, stage_id: Any, stage_type: Any) -> CatalogueEntry | None:
         entry = self._catalogue.get(stage_id) if isinstance(stage_id, str) else None
         if entry is None:
@@ -229,10 +253,12 @@ class _StageReader:
         given, errors = entry.parameters.check(parameters or {}, (*self._loc, *at))
         for error in errors:
             self._add(error)
+        for place, tree in entry.parameters.filter_trees(given):
+            self._check_filter(tree, (*at, *place), check_templates=False)
         for name, schema in entry.parameters.properties.items():
-            if schema.get(FILTER_TREE) and isinstance(given.get(name), Mapping):
-                self._check_filter(given[name], (*at, name), check_templates=False)
-            elif condition := {part: given[part] for part in schema.get(SIMPLE_FILTER, ()) if part in given}:
+            if isinstance(given.get(name), Mapping):
+                continue
+            if condition := {part: given[part] for part in schema.get(SIMPLE_FILTER, ()) if part in given}:
                 self._check_filter({"field": "unset", "value": None, **condition}, at, check_templates=False)
         return given
 

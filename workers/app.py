@@ -13,11 +13,13 @@ from celery import signals
 from celery.platforms import SecurityWarning
 
 from shared import keys
-from shared.broker import RUN_TASK, make_celery, message_template
+from shared.broker import EMBED_TASK, RUN_TASK, make_celery, message_template
 from shared.errors import KennelError
 from shared.logs import configure_logging
 from shared.redis_sync import connect, through_outage
 from shared.settings import Settings
+from shared.stores.embedding_requests import read_member
+from workers.embedding import EmbeddingSweep, run_embedding
 from workers.process import WorkerProcess, worker_process
 from workers.stages.registry import catalogue, load_all
 from workers.stopping import StopFlag
@@ -43,6 +45,19 @@ def process() -> WorkerProcess:
 def run(execution_id: str) -> None:
     """Wake-up for one execution; without task events it goes on with the next ones in the queue."""
     run_execution(process(), execution_id, chain=not settings.task_events)
+
+
+@app.task(name=EMBED_TASK, ignore_result=True)
+def embed(member: str) -> None:
+    """Wake-up for one collection (`<namespace id>/<collection id>`) with texts to embed."""
+    here = process()
+    run_embedding(
+        here.embedding_worker,
+        here.documents,
+        here.embedding_turns,
+        read_member(member),
+        lambda: here.keeper.stopping,
+    )
 
 
 @signals.setup_logging.connect
@@ -72,7 +87,8 @@ def _warm(**_: Any) -> None:
 def _ready(**_: Any) -> None:
     """In the main process only: say that this worker is there, and watch over everybody's executions."""
     publish_catalogue()
-    Sweeper(process().ledger, settings, stop)
+    here = process()
+    Sweeper(here.ledger, EmbeddingSweep(here.documents, here.embedding_turns), settings, stop)
 
 
 @signals.worker_shutting_down.connect

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import orjson
+
 from shared.models.execution import Budget, Claim, Detail, figures, pagination_of
 from workers.definition import PlannedStage
 
@@ -17,6 +19,7 @@ class StageEntry:
 
     planned: PlannedStage
     behind_search: bool = False  # the engine does its work on a search's hits
+    searches: bool = False  # its work is the search that the engine is asked
     begun: float = field(default_factory=time.perf_counter)
     input_count: int = 0
     output_count: int = 0
@@ -28,6 +31,10 @@ class StageEntry:
     def restart_clock(self) -> None:
         """Leave out what went before: another stage accounts for it."""
         self.begun = time.perf_counter()
+
+    def note(self, metadata: Mapping[str, Any]) -> None:
+        """What the stage reports of itself. Raises TypeError when that is no JSON."""
+        self.metadata.update(orjson.loads(orjson.dumps(metadata)))
 
     def end(self, error: str | None = None) -> None:
         """Stop its clock, and charge it if it completed."""
@@ -65,6 +72,8 @@ class Books:
         self.warnings = list(claim.request.warnings)
         self.relaxations: list[str] = []
         self.degraded: list[dict[str, Any]] = []
+        self.facets: list[dict[str, Any]] = []
+        self.awaiting_embedding: int | None = None  # documents that a vector search could not find yet
 
     def spent_ms(self) -> float:
         """Run time over all attempts."""
@@ -75,6 +84,10 @@ class Books:
         self.credits_used += entry.credits
         self.stages_completed += entry.error is None or entry.planned.skip_on_error
         self.entries.append(entry)
+        self.facets = entry.metadata.get("facets", self.facets)
+        awaiting = entry.metadata.get("awaiting_embedding")
+        if awaiting is not None:
+            self.awaiting_embedding = awaiting + (self.awaiting_embedding or 0)
 
     def note_skipped(self, entry: StageEntry) -> None:
         """`on_error: skip` let the run go on without the stage; it will end as degraded."""
@@ -112,7 +125,16 @@ class Books:
             degraded=self.degraded,
             warnings=self.warnings,
             interpretation=interpretation,
+            facets=self.facets,
+            completeness=self._completeness(),
         ).to_json()
+
+    def _completeness(self) -> dict[str, str]:
+        """Whether the vector searches saw every document; {} when there were none."""
+        if self.awaiting_embedding is None:
+            return {}
+        word = "partial" if self.awaiting_embedding else "complete"
+        return {"embeddings": word, "page": "complete", "overall": word}
 
     def figures(self, returned: int = 0) -> bytes:
         """The line in the history."""

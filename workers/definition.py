@@ -34,6 +34,7 @@ class PlannedStage:
     parameters: Mapping[str, Any]
     pre_filters: Mapping[str, Any] | None
     skip_on_error: bool
+    output_alias: str | None  # its documents are also CONTEXT.<alias>
     reads_stages: bool  # a template of it needs what earlier stages did or cost
     ready: Stage[Any] | None  # made once, when no parameter holds a template
 
@@ -105,6 +106,7 @@ def _planned(index: int, stage: Mapping[str, Any]) -> PlannedStage:
         parameters,
         stage.get("pre_filters"),
         stage.get("on_error") == "skip",
+        stage.get("output_alias"),
         _reads_stages([parameters, stage.get("pre_filters")]),
         None,
     )

@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import logging
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import orjson
-
 from shared.documents import CollectionRef, DocumentStore
 from shared.errors import BudgetExceeded, KennelError
-from shared.filters import Filter, SortKey, compile_predicate, parse_filter, substitute_dynamic
+from shared.filters import Filter, SortKey, compile_predicate
 from shared.logs import log_event
 from shared.models.document import Document
 from shared.models.execution import Budget, Claim, Detail, Status, figures, pagination_of
 from shared.stores.ledger import Outcome
-from shared.templates import Scope, render, render_filters
 from workers.books import Books, StageEntry
-from workers.context import StageContext
+from workers.context import Embeddings, StageContext
 from workers.definition import Definition, PlannedStage
 from workers.failure import StageFailed
+from workers.rendering import Rendering
 from workers.result import Result
 from workers.run import Run, Stop
 from workers.selection import Selection
@@ -43,6 +42,8 @@ class Pipeline:
         definition: Definition,
         store: DocumentStore,
         *,
+        embeddings: Embeddings,
+        resolve_collections: Callable[[str, Sequence[str]], Sequence[str]],
         cursor_secret: bytes,
         max_time_ms: int,
         result_max_bytes: int,
@@ -51,14 +52,18 @@ class Pipeline:
         self._claim: Claim = run.claim
         self._definition = definition
         self._store = store
+        self._embeddings = embeddings
+        self._resolve_collections = resolve_collections
         self._cursor_secret = cursor_secret
         self._max_time_ms = definition.budget.max_time_ms or max_time_ms
         self._result_max_bytes = result_max_bytes
         self._refs = [CollectionRef(self._claim.namespace_id, c) for c in self._claim.request.collection_ids]
         self._books = Books(self._claim, definition.budget)
+        self._rendering = Rendering(self._claim, self._books)
         # Stages whose work is part of the upstream Selection; they end when it is fetched.
         self._unfetched: list[StageEntry] = []
         self._order: Sequence[SortKey] | None = ()
+        self._searched_feature: str | None = None
 
     def run(self) -> Outcome:
         """Every stage in order.
@@ -67,7 +72,7 @@ class Pipeline:
             Stop: the execution must not go on here; nothing is to be written.
         """
         try:
-            condition = self._filter(self._claim.request.filters, ("filters",))
+            condition = self._rendering.filter(self._claim.request.filters, None, ("filters",))
             upstream: Upstream = Selection(self._refs, where=condition)
             for planned in self._definition.stages:
                 upstream = self._stage(planned, upstream)
@@ -95,24 +100,29 @@ class Pipeline:
     def _attempt(self, entry: StageEntry, upstream: Upstream) -> Upstream:
         planned = entry.planned
         context = self._context(planned)
-        stage = planned.ready or planned.make(self._rendered(planned))
+        stage = planned.ready or planned.make(self._rendering.parameters(planned))
         self._order = stage.order(self._order)
         if planned.pre_filters:
-            upstream = self._narrowed(upstream, self._filter(planned.pre_filters, ("pre_filters",)))
+            condition = self._rendering.filter(planned.pre_filters, planned, ("pre_filters",))
+            upstream = self._narrowed(upstream, condition)
+        self._searched_feature = stage.searched_feature or self._searched_feature
         if isinstance(upstream, Selection):
             refined = stage.refine(upstream, context)
             if refined is not None:
                 entry.behind_search = upstream.query is not None
+                entry.searches = refined.query is not upstream.query
                 self._unfetched.append(entry)
-                return self._fetched(refined) if planned.skip_on_error else refined
+                is_wanted_now = planned.skip_on_error or planned.output_alias
+                return self._fetched(refined) if is_wanted_now else refined
         fetching = bool(self._unfetched)
         documents = self._documents(upstream)
         if fetching:
             entry.restart_clock()  # the stages that waited for it account for the fetch
         output = stage.run(documents, context)
-        entry.metadata.update(orjson.loads(orjson.dumps(output.metadata)))  # no JSON: fails here and now
+        entry.note(output.metadata)
         entry.input_count, entry.output_count = len(documents), len(output.documents)
         self._ended(entry)
+        self._rendering.remember(planned, output.documents)
         return output.documents
 
     def _stage_error(self, entry: StageEntry, upstream: Upstream, error: Exception) -> list[Document]:
@@ -167,9 +177,12 @@ class Pipeline:
             count = entry.output_count = len(fetched.documents) if entry.behind_search else fetched.found
             if len(waiting) > 1:
                 entry.metadata["pushed_down"] = True
+            if entry.searches:
+                entry.note(fetched.metadata)
             if position > 0:
                 entry.restart_clock()
             self._ended(entry)
+            self._rendering.remember(entry.planned, fetched.documents)
         return fetched.documents
 
     def _narrowed(self, upstream: Upstream, condition: Filter | None) -> Upstream:
@@ -182,39 +195,6 @@ class Pipeline:
         matches = compile_predicate(condition)
         return [document for document in self._documents(upstream) if matches(document)]
 
-    # Filters and templates
-
-    def _rendered(self, planned: PlannedStage) -> Mapping[str, Any]:
-        filters = planned.stage.filter_parameters
-        rest = {name: value for name, value in planned.parameters.items() if name not in filters}
-        parameters: dict[str, Any] = render(rest, self._scope(), loc=("parameters",))
-        for name in filters:
-            if planned.parameters.get(name) is not None:
-                parameters[name] = self._filter_tree(planned.parameters[name], ("parameters", name))
-        return parameters
-
-    def _scope(self) -> Scope:
-        report = self._books.budget_report()
-        context = {
-            "execution_id": self._claim.execution_id,
-            "namespace_id": self._claim.namespace_id,
-            "budget_remaining": report["credits_remaining"],
-            "time_used_ms": report["time_used_ms"],
-        }
-        return Scope(inputs=self._claim.request.inputs, context=context, stage=self._books.statistics())
-
-    def _filter_tree(self, tree: Mapping[str, Any], loc: Sequence[str | int]) -> Any:
-        """The tree with its values in place; a condition without its input is dropped and reported."""
-        substituted, missing = substitute_dynamic(tree, self._claim.request.inputs)
-        rendered, dropped = render_filters(substituted, self._scope(), loc=loc)
-        self._books.relaxations += [
-            f"condition on {name!r} dropped: its input was not given" for name in missing + dropped
-        ]
-        return rendered
-
-    def _filter(self, tree: Mapping[str, Any] | None, loc: Sequence[str | int]) -> Filter | None:
-        return parse_filter(self._filter_tree(tree, loc), loc=loc) if tree else None
-
     # What a stage is given, and limits
 
     def _context(self, planned: PlannedStage) -> StageContext:
@@ -226,8 +206,11 @@ class Pipeline:
             inputs=self._claim.request.inputs,
             collections=self._refs,
             documents=self._store,
+            embeddings=self._embeddings,
+            resolve_collections=partial(self._resolve_collections, self._claim.namespace_id),
             warn=lambda text: self._books.warnings.append(str(text)),
             check=self._check,
+            searched_feature=self._searched_feature,
         )
 
     def _check(self) -> None:

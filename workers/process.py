@@ -6,19 +6,23 @@ import logging
 import os
 import secrets
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import redis
+from shared.embeddings.embedder import Embedder
 
-from shared import keys
+from shared import ids, keys
 from shared.documents import open_document_store
-from shared.errors import KennelError, Unavailable
+from shared.errors import KennelError, StageError, Unavailable
 from shared.logs import log_event
 from shared.models.execution import Claim, Status
-from shared.redis_sync import connect, through_outage
+from shared.redis_sync import Functions, connect, text, through_outage
 from shared.settings import Settings
+from shared.stores.embedding_requests import EmbeddingTurns
 from shared.stores.ledger import Ledger, Outcome
 from workers.definition import DefinitionCache
+from workers.embedding import EmbeddingWorker, ExecutionEmbeddings
 from workers.identity import process_name
 from workers.keeper import Keeper
 from workers.pipeline import Pipeline, failed_before_start, log_unforeseen
@@ -39,7 +43,10 @@ class WorkerProcess:
         self._redis: redis.Redis = connect(settings.redis_url)
         self.ledger = Ledger(self._redis, settings, worker, process_name(worker))
         self.keeper = Keeper(self.ledger, settings, stop)
-        self._documents = open_document_store(settings)
+        self.documents = open_document_store(settings)
+        self.embedder = Embedder(settings)
+        self.embedding_worker = EmbeddingWorker(self.documents, self.embedder)
+        self.embedding_turns = EmbeddingTurns(Functions(self._redis))
         self._definitions = DefinitionCache(self._read)
         self._secret: bytes | None = None
 
@@ -86,7 +93,11 @@ class WorkerProcess:
             pipeline = Pipeline(
                 run,
                 definition,
-                self._documents,
+                self.documents,
+                embeddings=ExecutionEmbeddings(
+                    run.claim.request, self.documents, self.embedder, self.embedding_worker
+                ),
+                resolve_collections=self._resolve_collections,
                 cursor_secret=self._cursor_secret(),
                 max_time_ms=self.settings.execution_max_time_ms,
                 result_max_bytes=self.settings.result_max_bytes,
@@ -101,6 +112,23 @@ class WorkerProcess:
             return failed_before_start(
                 run.claim, f"unexpected {type(error).__name__}; the worker's log says where"
             )
+
+    def _resolve_collections(self, namespace_id: str, identifiers: Sequence[str]) -> list[str]:
+        """Ids of collections given by id or name. One round trip where there are names.
+
+        Raises:
+            StageError: a name that no collection of the namespace has.
+        """
+        names = [each for each in identifiers if not each.startswith(ids.COLLECTION_PREFIX)]
+        if not names:
+            return list(identifiers)
+        key = keys.resource_names("collection", namespace_id)
+        found: list[Any] = through_outage(lambda: self._redis.hmget(key, names), patience_s=_PATIENCE_S)
+        by_name = dict(zip(names, found, strict=True))
+        unknown = [name for name, collection_id in by_name.items() if collection_id is None]
+        if unknown:
+            raise StageError(f"there is no collection {unknown[0]!r} in this namespace")
+        return [text(by_name[each]) if each in by_name else each for each in identifiers]
 
     def _read(self, key: str) -> bytes | None:
         value: bytes | None = self._redis.get(key)  # type: ignore[assignment]

@@ -7,8 +7,9 @@ after a search runs inside the engine, and no document that is dropped is ever r
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
 
 from shared.documents import CollectionRef, DocumentStore
 from shared.errors import NotFound, StageError
@@ -17,48 +18,52 @@ from shared.models.document import Document
 
 # How many documents a pipeline takes from one collection when no search cuts them (contract, section 6).
 SELECTION_MAX = 1_000
-# Reciprocal rank fusion, Cormack, Clarke and Büttcher 2009, with their constant.
-RRF_K = 60
-
-
-@dataclass(frozen=True, slots=True)
-class TextQuery:
-    """BM25 over the string fields: the best `limit` documents with at least `min_score` (0..1)."""
-
-    text: str
-    limit: int
-    min_score: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """`found` counts what the search found, before a filter behind it dropped some."""
+    """`found` counts what the search found, before a filter behind it dropped some.
+
+    `metadata` is what the search reports in its statistics.
+    """
 
     documents: list[Document]
     found: int
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Query(Protocol):
+    """A search of a selection."""
+
+    def filters_behind(self, refs: Sequence[CollectionRef]) -> bool:
+        """Whether the engine can filter behind it: nothing is cut or fused outside of the engine."""
+
+    def fetch(
+        self, store: DocumentStore, refs: Sequence[CollectionRef], where: Filter | None, keep: Filter | None
+    ) -> Fetched:
+        """Ask the engine: `where` filters before the search's cut, `keep` after it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
     refs: Sequence[CollectionRef]
     where: Filter | None = None  # before the search's cut
-    query: TextQuery | None = None
+    query: Query | None = None
     keep: Filter | None = None  # after it
     sort: Sequence[SortKey] = ()
 
     def filtered(self, condition: Filter) -> Selection | None:
         """Narrowed by one more condition; None where the engine cannot tell.
 
-        Behind a search over several collections, or one with a least score, the cut is made outside the
-        engine; and scores are not among the fields that a filter in the engine sees.
+        Scores, for one, are not among the fields that a filter in the engine sees.
         """
         if self.query is None:
             return replace(self, where=both(self.where, condition))
-        if len(self.refs) > 1 or self.query.min_score or _tests_score(condition):
+        if not self.query.filters_behind(self.refs) or _tests_score(condition):
             return None
         return replace(self, keep=both(self.keep, condition))
 
-    def searched(self, query: TextQuery) -> Selection | None:
+    def searched(self, query: Query) -> Selection | None:
         return replace(self, query=query, sort=()) if self.query is None else None
 
     def sorted_by(self, *keys: SortKey) -> Selection | None:
@@ -77,7 +82,7 @@ class Selection:
             if self.query is None:
                 documents = self._select(store)
                 return Fetched(documents, len(documents))
-            return self._search(store, self.query)
+            return self.query.fetch(store, self.refs, self.where, self.keep)
         except NotFound as error:
             raise StageError(error.message) from error
 
@@ -90,47 +95,15 @@ class Selection:
         documents = [document for part in parts for document in part]
         return sort_documents(documents, self.sort) if self.sort else documents
 
-    def _search(self, store: DocumentStore, query: TextQuery) -> Fetched:
-        hits = [
-            store.search_text(ref, query.text, where=self.where, keep=self.keep, limit=query.limit)
-            for ref in self.refs
-        ]
-        if len(hits) == 1 and not query.min_score:
-            return Fetched(hits[0].documents, hits[0].found)
-        rankings = [_at_least(query.min_score or 0.0, part.documents) for part in hits]
-        documents = rankings[0] if len(rankings) == 1 else fuse_collections(rankings, query.limit)
-        return Fetched(documents, len(documents))
 
-
-def relevance(bm25: float) -> float:
-    """A lexical score, which has no upper bound, on the scale 0..1."""
-    return bm25 / (bm25 + 10.0)
-
-
-def _at_least(min_score: float, ranking: Sequence[Document]) -> list[Document]:
-    return [document for document in ranking if relevance(document.score or 0.0) >= min_score]
+def both(first: Filter | None, second: Filter | None) -> Filter | None:
+    """What must hold of two conditions, of which each may be absent."""
+    if first is None or second is None:
+        return second if first is None else first
+    return And((first, second))
 
 
 def _tests_score(condition: Filter) -> bool:
     if isinstance(condition, Condition):
         return condition.path.split(".", 1)[0] == "score"
     return any(_tests_score(child) for child in condition.children)
-
-
-def fuse_collections(rankings: Sequence[Sequence[Document]], limit: int) -> list[Document]:
-    """One ranking from several, by reciprocal rank.
-
-    BM25 scores of two collections cannot be compared, since each has its own term statistics; ranks can.
-    The new score is 1 / (60 + rank); ties by document id.
-    """
-    scored = [
-        document.with_score(1.0 / (RRF_K + rank))
-        for ranking in rankings
-        for rank, document in enumerate(ranking, start=1)
-    ]
-    scored.sort(key=lambda document: (-(document.score or 0.0), document.document_id))
-    return scored[:limit]
-
-
-def both(first: Filter | None, second: Filter) -> Filter:
-    return second if first is None else And((first, second))

@@ -8,10 +8,11 @@ import threading
 
 from redis.exceptions import RedisError
 
-from shared.errors import Unavailable
+from shared.errors import KennelError
 from shared.logs import log_event
 from shared.settings import Settings
 from shared.stores.ledger import Ledger, SweepReport
+from workers.embedding import EmbeddingSweep
 from workers.identity import has_died
 from workers.stopping import StopFlag
 
@@ -23,8 +24,9 @@ _ROUNDS_MAX = 1_000  # passes in a row; a full one handles 100 executions
 class Sweeper:
     """Sweeps until the worker stops. All workers sweep; the jitter spreads them."""
 
-    def __init__(self, ledger: Ledger, settings: Settings, stop: StopFlag) -> None:
+    def __init__(self, ledger: Ledger, embedding: EmbeddingSweep, settings: Settings, stop: StopFlag) -> None:
         self._ledger = ledger
+        self._embedding = embedding
         self._period_s = settings.sweep_ms / 1000
         self._stop = stop
         self._away = False
@@ -36,8 +38,9 @@ class Sweeper:
             self._pause.wait(self._period_s * random.uniform(0.8, 1.2))
             try:
                 self._sweep()
+                self._embedding.sweep()
                 self._away = False
-            except (Unavailable, RedisError) as error:
+            except (KennelError, RedisError) as error:
                 if not self._away:
                     log_event(log, "sweep.failed", level=logging.WARNING, error=str(error))
                 self._away = True

@@ -165,6 +165,7 @@ def _definition(namespace_id: str, retriever: Retriever, stages: list[StageDefin
                 "pre_filters": stage.pre_filters,
                 "on_error": stage.on_error,
                 "description": stage.description,
+                "output_alias": stage.output_alias,
             }
             for stage in stages
         ],
@@ -180,11 +181,8 @@ def _budget(request: RetrieverCreate) -> dict[str, Any] | None:
 
 def _fusion(stages: list[StageDefinition]) -> str | None:
     """The fusion of the first search stage; None without one."""
-    for stage in stages:
-        if stage.stage_id == "feature_search":
-            fusion = stage.parameters.get("fusion")
-            return str(fusion) if fusion else None
-    return None
+    searches = (stage.parameters for stage in stages if stage.stage_id == "feature_search")
+    return next((str(parameters.get("fusion") or "rrf") for parameters in searches), None)
 
 
 def _warnings(request: RetrieverCreate) -> list[str]:

@@ -150,10 +150,11 @@ class Hits:
 
 @dataclass(frozen=True, slots=True)
 class PendingText:
-    """A document in the outbox: its text waits for an embedding."""
+    """A document in the outbox: its text waits for an embedding, and has failed to get one so often."""
 
     document_key: int
     write_seq: int
+    failures: int
     text: str
 
 
@@ -164,12 +165,14 @@ class Backlog:
     Attributes:
         oldest_seq: the oldest write that waits, None when nothing does.
         oldest_at_ms: when that was written (epoch ms).
+        newest_seq: the newest write that waits.
         failed: how many of them have failed before.
     """
 
     count: int = 0
     oldest_seq: int | None = None
     oldest_at_ms: int | None = None
+    newest_seq: int | None = None
     failed: int = 0
 
 
@@ -292,6 +295,9 @@ class DocumentStore(Protocol):
 
     def backlog(self, ref: CollectionRef) -> Backlog:
         """What waits for an embedding."""
+
+    def behind(self) -> list[CollectionRef]:
+        """Collections whose outbox is not empty. Cheap: one that was empty is not asked until it changes."""
 
     def pending_texts(self, ref: CollectionRef, limit: int, *, now_ms: int) -> list[PendingText]:
         """The oldest texts that wait and are due."""

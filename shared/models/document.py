@@ -92,6 +92,10 @@ class Document:
         body.update(self.attached)
         return body
 
+    def fields(self) -> dict[str, Any]:
+        """What a template sees: stored fields, and over them ids, score, attached fields, `payload`."""
+        return {**self.payload, **self.root(), "payload": self.payload}
+
     def root(self) -> dict[str, Any]:
         """What a field path is looked up in before the payload: ids, score, attached fields."""
         return {

@@ -48,7 +48,8 @@ class Stage(ABC, Generic[P]):
     aliases: ClassVar[tuple[str, ...]] = ()
     cost_tier: ClassVar[str] = "cheap"
     Parameters: ClassVar[type[StageParameters]]
-    # Parameters that hold a filter tree: a condition whose input was not given is dropped from it.
+    # Parameters that hold a filter tree, `*` for each item of a list: a condition whose input was not given
+    # is dropped from it.
     filter_parameters: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, parameters: P) -> None:
@@ -72,6 +73,11 @@ class Stage(ABC, Generic[P]):
 
         Only for stages whose result is the same both ways (a property test holds each to it).
         """
+        return None
+
+    @property
+    def searched_feature(self) -> str | None:
+        """URI of the vectors it searches, for later stages that compare documents."""
         return None
 
     def order(self, before: Sequence[SortKey] | None) -> Sequence[SortKey] | None:

@@ -23,10 +23,13 @@ _ADD = (
     " SELECT value, ?2, ?3, 0, 0 FROM json_each(?1)"
 )
 _DUE = (
-    "SELECT document_key, write_seq, json(payload) FROM outbox JOIN documents USING (document_key)"
+    "SELECT document_key, write_seq, failures, json(payload) FROM outbox JOIN documents USING (document_key)"
     " WHERE due_at_ms <= ?1 ORDER BY write_seq, document_key LIMIT ?2"
 )
-_BACKLOG = "SELECT count(*), min(write_seq), min(written_at_ms), coalesce(sum(failures > 0), 0) FROM outbox"
+_BACKLOG = (
+    "SELECT count(*), min(write_seq), min(written_at_ms), max(write_seq), coalesce(sum(failures > 0), 0)"
+    " FROM outbox"
+)
 _TAKE_OFF = "DELETE FROM outbox WHERE document_key = ? AND write_seq = ? RETURNING document_key"
 _POSTPONE = (
     "UPDATE outbox SET failures = failures + 1, due_at_ms = ?3 WHERE document_key = ?1 AND write_seq = ?2"
@@ -50,8 +53,8 @@ def due(connection: apsw.Connection, limit: int, now_ms: int) -> list[PendingTex
     embedding = read_embedding(connection)
     fields = embedding.fields if embedding else ()
     return [
-        PendingText(key, write_seq, embedding_text(orjson.loads(raw), fields))
-        for key, write_seq, raw in fetch(connection, _DUE, (now_ms, limit))
+        PendingText(key, write_seq, failures, embedding_text(orjson.loads(raw), fields))
+        for key, write_seq, failures, raw in fetch(connection, _DUE, (now_ms, limit))
     ]
 
 

@@ -39,6 +39,7 @@ from shared.documents.store import (
     vector_name,
 )
 from shared.documents.stored import check_write
+from shared.errors import NotFound
 from shared.filters.ast import And, Filter
 from shared.filters.sort import SortKey
 from shared.filters.sql import Parameters, compile_where
@@ -76,6 +77,7 @@ class SqliteDocumentStore:
         self._write_wait_s = write_wait_s
         self._handles = Handles(directory)
         self._matrices = Matrices(vector_cache_bytes)
+        self._seen_at_ns: dict[Path, int] = {}  # when a collection without backlog was last written to
 
     def create_collection(self, ref: CollectionRef, embedding: TextEmbedding | None = None) -> None:
         path = self._handles.path(ref)
@@ -202,6 +204,20 @@ class SqliteDocumentStore:
         with self._reading(ref) as connection:
             return outbox.backlog(connection)
 
+    def behind(self) -> list[CollectionRef]:
+        found: list[CollectionRef] = []
+        for path in sorted(self._directory.glob("*/*.db")):
+            written_at_ns = max(_changed_at_ns(path), _changed_at_ns(path.with_name(f"{path.name}-wal")))
+            if self._seen_at_ns.get(path) == written_at_ns:
+                continue
+            ref = CollectionRef(path.parent.name, path.stem)
+            with suppress(NotFound):
+                if self.backlog(ref).count:
+                    found.append(ref)
+                else:
+                    self._seen_at_ns[path] = written_at_ns
+        return found
+
     def pending_texts(self, ref: CollectionRef, limit: int, *, now_ms: int) -> list[PendingText]:
         with self._reading(ref) as connection:
             return outbox.due(connection, limit, now_ms)
@@ -247,6 +263,13 @@ class SqliteDocumentStore:
                 connection = self._handles.connection(ref)  # it may have been dropped while this waited
                 with connection:
                     yield connection
+
+
+def _changed_at_ns(path: Path) -> int:
+    try:
+        return path.stat().st_mtime_ns
+    except FileNotFoundError:
+        return 0
 
 
 def _hit(ref: CollectionRef, document_id: str, raw: bytes, score: float) -> Document:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import orjson
 
 from shared.documents import CollectionRef, DocumentStore, DocumentWrite
 from shared.models.execution import Claim, ExecutionRequest, Page
+from workers.context import Embeddings
 from workers.definition import DefinitionCache
 from workers.pipeline import Pipeline
 from workers.run import Run, Snapshot
@@ -34,6 +35,16 @@ class PrivateRun(Run):
         snapshot()
 
 
+class NoEmbeddings:
+    """For pipelines that embed nothing."""
+
+    def embed_query(self, model: str, text: str, task: str) -> list[float] | None:
+        raise AssertionError("nothing is embedded here")
+
+    def wait_for(self, ref: CollectionRef, check: Callable[[], None]) -> None:
+        pass
+
+
 def claim(collection_ids: Sequence[str], *, spent_ms: int = 0, **over: Any) -> Claim:
     request = ExecutionRequest(
         **{"inputs": {}, "page": Page("offset", 500), **over, "collection_ids": collection_ids}
@@ -49,6 +60,7 @@ def pipeline(
     collection_ids: Sequence[str],
     *,
     run: PrivateRun | None = None,
+    embeddings: Embeddings | None = None,
     budget: Mapping[str, Any] | None = None,
     max_time_ms: int = 60_000,
     result_max_bytes: int = 16_000_000,
@@ -61,6 +73,8 @@ def pipeline(
         run,
         DefinitionCache(lambda key: snapshot).get(run.claim),
         store,
+        embeddings=embeddings or NoEmbeddings(),
+        resolve_collections=lambda namespace_id, identifiers: identifiers,
         cursor_secret=SECRET,
         max_time_ms=max_time_ms,
         result_max_bytes=result_max_bytes,

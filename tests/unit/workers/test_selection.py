@@ -1,4 +1,4 @@
-"""Questions to the engine: what they can hold, and how rankings of several collections become one."""
+"""Questions to the engine: what they can hold."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ import pytest
 
 from shared.documents import DocumentStore
 from shared.filters import Condition, SortKey
-from shared.models.document import Document
 from tests.unit.workers.pipelines import execute, fill, stage
-from workers.selection import Selection, TextQuery, fuse_collections, relevance
+from workers.rankers import ByWords
+from workers.searching import FusedSearch, Search
+from workers.selection import Selection
 
 ANY = Condition("year", "gt", 0)
 
@@ -20,8 +21,8 @@ def search(**over: Any) -> dict[str, Any]:
     return stage("search", "feature_search", searches=[one])
 
 
-def ranking(collection_id: str, *document_ids: str) -> list[Document]:
-    return [Document(document_id, collection_id, b"{}", score=1.0) for document_id in document_ids]
+def fused(*searches: Search) -> FusedSearch:
+    return FusedSearch(searches, "rrf", 10, lambda ref: None)
 
 
 def found(execution: dict[str, Any]) -> list[tuple[str, str]]:
@@ -29,22 +30,16 @@ def found(execution: dict[str, Any]) -> list[tuple[str, str]]:
     return [(each["collection_id"], each["document_id"]) for each in execution["documents"]]
 
 
-def test_rankings_are_fused_by_reciprocal_rank() -> None:
-    fused = fuse_collections([ranking("one", "b", "d"), ranking("two", "a", "c", "e")], limit=4)
-    assert [(each.document_id, each.score) for each in fused] == [
-        ("a", 1 / 61), ("b", 1 / 61), ("c", 1 / 62), ("d", 1 / 62),
-    ]  # fmt: skip
-
-
 @pytest.mark.parametrize(("bm25", "expected"), [(0.0, 0.0), (10.0, 0.5), (90.0, 0.9)])
 def test_relevance_is_between_nought_and_one(bm25: float, expected: float) -> None:
-    assert relevance(bm25) == expected
+    assert ByWords("").relevance(bm25) == expected
 
 
 def test_what_the_engine_cannot_do_is_left_to_the_stages() -> None:
     both = Selection([object(), object()])  # type: ignore[list-item]
     one = Selection([object()])  # type: ignore[list-item]
-    query = TextQuery("trains", 10)
+    query = fused(Search(ByWords("trains"), 10))
+    scored = fused(Search(ByWords("trains"), 10, 0.5))
     for selection in (one, both):
         searched = selection.searched(query)
         assert searched is not None
@@ -54,7 +49,7 @@ def test_what_the_engine_cannot_do_is_left_to_the_stages() -> None:
         assert narrowed is not None and narrowed.where == ANY
     assert one.searched(query).filtered(ANY).keep == ANY  # type: ignore[union-attr]
     assert one.searched(query).filtered(Condition("score", "gt", 0)) is None  # type: ignore[union-attr]
-    assert one.searched(TextQuery("trains", 10, 0.5)).filtered(ANY) is None  # type: ignore[union-attr]
+    assert one.searched(scored).filtered(ANY) is None  # type: ignore[union-attr]
     assert both.searched(query).filtered(ANY) is None  # type: ignore[union-attr]
     assert both.sorted_by(SortKey("a")).sorted_by(SortKey("b")) is None  # type: ignore[union-attr]
 
@@ -64,7 +59,7 @@ def test_a_least_score_leaves_out_what_is_below(store: DocumentStore) -> None:
     fill(store, "col_scores", {**{k: {"text": v} for k, v in texts.items()}, "doc_c": {"text": "ships"}})
     whole = execute(store, [search()], ["col_scores"])
     assert found(whole) == [("col_scores", "doc_a"), ("col_scores", "doc_b")]
-    between = relevance(sum(each["score"] for each in whole["documents"]) / 2)
+    between = ByWords("").relevance(sum(each["score"] for each in whole["documents"]) / 2)
     assert found(execute(store, [search(min_score=between)], ["col_scores"])) == [("col_scores", "doc_a")]
     assert found(execute(store, [search(min_score=1)], ["col_scores"])) == []
 

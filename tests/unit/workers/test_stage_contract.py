@@ -12,7 +12,7 @@ import pytest
 from shared.documents import CollectionRef, DocumentStore
 from shared.models.document import Document
 from shared.plan import Catalogue, CatalogueEntry
-from tests.unit.workers.pipelines import NAMESPACE
+from tests.unit.workers.pipelines import NAMESPACE, NoEmbeddings
 from workers.context import StageContext
 from workers.stages.base import Stage
 from workers.stages.registry import catalogue, load_all
@@ -45,6 +45,8 @@ def context(store: DocumentStore) -> StageContext:
         inputs={},
         collections=[REF],
         documents=store,
+        embeddings=NoEmbeddings(),
+        resolve_collections=lambda identifiers: identifiers,
         warn=lambda text: None,
         check=lambda: None,
     )

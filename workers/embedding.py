@@ -1,0 +1,206 @@
+"""Embedding the texts that wait: batch by batch, by one process at a time for each collection."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+from numpy.typing import NDArray
+
+from shared import clock
+from shared.documents import Backlog, CollectionRef, DocumentStore, PendingText
+from shared.documents.write_token import read_write_token
+from shared.errors import EmbeddingRefused, NotFound, StageError, Unavailable
+from shared.logs import log_event
+from shared.models.execution import ExecutionRequest
+from shared.stores.embedding_requests import EmbeddingTurns
+
+log = logging.getLogger("kennel.embedding")
+
+BATCH = 256
+# A task ends after this, so that Celery gets its thread back; it asks for another one if texts are left.
+_TASK_MAX_S = 1.0
+_PAUSE_S = 0.01
+_RETRY_MS = 2_000
+_IDLE_MS = 5_000
+_LOOK_EVERY_S = 15.0
+_RETRY_MAX_MS = 300_000
+
+
+class Embedder(Protocol):
+    """shared/embeddings/embedder.py"""
+
+    def embed_documents(self, model: str, texts: Sequence[str]) -> NDArray[Any]: ...
+
+    def embed_query(self, model: str, text: str, task: str = "retrieval_query") -> NDArray[Any]: ...
+
+
+class EmbeddingWorker:
+    """Makes the vectors of a collection's texts. Safe to share between threads."""
+
+    def __init__(self, store: DocumentStore, embedder: Embedder) -> None:
+        self._store = store
+        self._embedder = embedder
+
+    def embed_batch(self, ref: CollectionRef) -> int | None:
+        """Embed the oldest texts that are due.
+
+        Returns:
+            How many there were, 0 when none is due; None when another process is at it.
+
+        Raises:
+            NotFound: the collection is gone. Unavailable: the model is away; its texts are postponed.
+        """
+        with self._store.embedding_turn(ref) as mine:
+            if not mine:
+                return None
+            texts = self._store.pending_texts(ref, BATCH, now_ms=clock.now_ms())
+            embedding = self._store.shape(ref).embedding
+            if texts and embedding:
+                self._embed(ref, embedding.model, texts)
+            return len(texts)
+
+    def _embed(self, ref: CollectionRef, model: str, texts: Sequence[PendingText]) -> None:
+        try:
+            vectors = self._embedder.embed_documents(model, [text.text for text in texts])
+        except Unavailable:
+            self._postpone(ref, texts)
+            raise
+        except EmbeddingRefused as error:
+            self._separate(ref, model, texts, error)
+        else:
+            self._store.store_embeddings(ref, list(zip(texts, vectors.tolist(), strict=True)))
+
+    def _separate(
+        self, ref: CollectionRef, model: str, texts: Sequence[PendingText], error: EmbeddingRefused
+    ) -> None:
+        """One text may be what was refused: the others must not wait for it."""
+        if len(texts) > 1:
+            middle = len(texts) // 2
+            self._embed(ref, model, texts[:middle])
+            self._embed(ref, model, texts[middle:])
+            return
+        log_event(log, "embedding.refused", level=logging.WARNING, error=error.message,
+                  collection_id=ref.collection_id)  # fmt: skip
+        self._postpone(ref, texts)
+
+    def _postpone(self, ref: CollectionRef, texts: Sequence[PendingText]) -> None:
+        pause_ms = min(_RETRY_MAX_MS, _RETRY_MS * 2 ** min(max(text.failures for text in texts), 10))
+        self._store.postpone(ref, texts, until_ms=clock.now_ms() + pause_ms)
+
+
+def run_embedding(
+    worker: EmbeddingWorker,
+    store: DocumentStore,
+    turns: EmbeddingTurns,
+    ref: CollectionRef,
+    is_stopping: Callable[[], bool],
+) -> None:
+    """The body of the Celery task: embed for about a second, then let others have the thread."""
+    ends_at = time.monotonic() + _TASK_MAX_S
+    pause = threading.Event()
+    try:
+        while time.monotonic() < ends_at and not is_stopping():
+            turns.mark(ref)
+            count = worker.embed_batch(ref)
+            if count is None:
+                pause.wait(_PAUSE_S)
+            elif count == 0:
+                turns.done(ref)
+                backlog = store.backlog(ref)  # written between the last look and `done`, or not due yet
+                if backlog.count:
+                    turns.mark(ref, later_ms=_RETRY_MS if backlog.failed else 0)
+                if not backlog.count or backlog.failed:
+                    return
+        turns.done(ref)
+        turns.want(ref)
+    except NotFound:
+        turns.done(ref)
+    except Unavailable as error:
+        log_event(log, "embedding.failed", level=logging.WARNING, error=error.message,
+                  collection_id=ref.collection_id)  # fmt: skip
+        turns.mark(ref, later_ms=_RETRY_MS)
+
+
+class EmbeddingSweep:
+    """Finds texts that nobody embeds: a lost message, or an API that died between its write and its word."""
+
+    def __init__(self, store: DocumentStore, turns: EmbeddingTurns) -> None:
+        self._store = store
+        self._turns = turns
+        self._look_at = 0.0
+
+    def sweep(self) -> None:
+        """Called every second. One round trip; the collections themselves are looked at less often."""
+        self._turns.sweep(_IDLE_MS)
+        if time.monotonic() >= self._look_at:
+            self._look_at = time.monotonic() + _LOOK_EVERY_S
+            for ref in self._store.behind():
+                self._turns.want(ref)
+
+
+class ExecutionEmbeddings:
+    """Embeddings for the stages of one execution (workers/context.py), as fresh as it asked for.
+
+    Whoever waits for the vectors of a text makes them himself if nobody else does, so no search waits for
+    a free worker.
+    """
+
+    def __init__(
+        self,
+        request: ExecutionRequest,
+        store: DocumentStore,
+        embedder: Embedder,
+        worker: EmbeddingWorker,
+    ) -> None:
+        """Raises InvalidInput for a write token that is none."""
+        self._store = store
+        self._embedder = embedder
+        self._worker = worker
+        consistency: Mapping[str, Any] = request.consistency or {}
+        self._strong = consistency.get("mode") == "strong"
+        self._max_staleness_ms: int | None = consistency.get("max_staleness_ms")
+        self._written = read_write_token(request.write_token) if request.write_token else None
+
+    def embed_query(self, model: str, text: str, task: str) -> list[float] | None:
+        vector: list[float] = self._embedder.embed_query(model, text, task).tolist()
+        return vector if any(vector) else None
+
+    def wait_for(self, ref: CollectionRef, check: Callable[[], None]) -> None:
+        last_seq = self._seq_to_see(ref)
+        pause = threading.Event()
+        while (backlog := self._store.backlog(ref)).oldest_seq is not None and backlog.oldest_seq <= last_seq:
+            check()
+            count = self._embed_batch(ref)
+            if count is None:
+                pause.wait(_PAUSE_S)
+            elif count == 0 and self._store.backlog(ref).failed:
+                raise StageError(
+                    f"{backlog.failed} texts of collection {ref.collection_id} could not be embedded yet, "
+                    "and the execution asked to see them; try again later, or without consistency"
+                )
+
+    def _embed_batch(self, ref: CollectionRef) -> int | None:
+        try:
+            return self._worker.embed_batch(ref)
+        except Unavailable as error:
+            raise StageError(
+                f"texts that the execution asked to see are not embedded: {error.message}"
+            ) from error
+
+    def _seq_to_see(self, ref: CollectionRef) -> int:
+        """The last write of the collection whose vectors must be there; 0 = none."""
+        wanted = 0
+        if self._written is not None and self._written[0] == ref.collection_id:
+            wanted = self._written[1]
+        if not self._strong and self._max_staleness_ms is None:
+            return wanted
+        backlog: Backlog = self._store.backlog(ref)
+        if backlog.oldest_at_ms is None or backlog.newest_seq is None:
+            return wanted
+        if self._strong or clock.now_ms() - backlog.oldest_at_ms > (self._max_staleness_ms or 0):
+            return max(wanted, backlog.newest_seq)
+        return wanted

@@ -1,0 +1,163 @@
+"""The searches of a feature_search: each ranked by the engine, fused here, and only then read."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from shared.documents import CollectionRef, DocumentStore
+from shared.filters import Filter
+from shared.models.document import Document
+from workers.fusion import Method, Ranking, fuse
+from workers.rankers import ByVectors, Ranker, Scope
+from workers.selection import Fetched, both
+
+# Counted exactly when several collections are counted together, unless one has more values than this.
+_FACET_VALUES_MAX = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """One search: how it ranks, where, and how much of it counts."""
+
+    ranker: Ranker
+    top_k: int
+    min_score: float | None = None
+    weight: float = 1.0
+    where: Filter | None = None
+    refs: Sequence[CollectionRef] | None = None  # None: those of the stage
+
+
+@dataclass(frozen=True, slots=True)
+class Facet:
+    """The most frequent values of a field, of all documents that pass the filters in front of the search."""
+
+    path: str
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class FusedSearch:
+    """A Query (workers/selection.py) of one or several searches; without any, what the filters select.
+
+    Attributes:
+        searches: None: there are no searches, the filters alone select; empty: all of them were left out.
+        refs: collections that replace those of the selection.
+        regroup: makes other documents of the best ones, such as one for each group.
+        await_embeddings: called before the vectors of a collection are searched.
+    """
+
+    searches: Sequence[Search] | None
+    fusion: Method
+    final_top_k: int
+    await_embeddings: Callable[[CollectionRef], None]
+    facets: Sequence[Facet] = ()
+    refs: Sequence[CollectionRef] | None = None
+    regroup: Callable[[list[Document]], list[Document]] | None = None
+
+    def filters_behind(self, refs: Sequence[CollectionRef]) -> bool:
+        alone = self._alone(refs)
+        return alone is not None and not alone.min_score and self.regroup is None
+
+    def fetch(
+        self, store: DocumentStore, refs: Sequence[CollectionRef], where: Filter | None, keep: Filter | None
+    ) -> Fetched:
+        refs = self.refs or refs
+        metadata: dict[str, Any] = {}
+        awaiting = self._awaiting(store, refs)
+        if awaiting is not None:
+            metadata["awaiting_embedding"] = awaiting
+        if self.facets:
+            metadata["facets"] = [self._facet(store, refs, where, facet) for facet in self.facets]
+        documents, found = self._documents(store, refs, where, keep)
+        return Fetched(documents, found, metadata)
+
+    def _documents(
+        self, store: DocumentStore, refs: Sequence[CollectionRef], where: Filter | None, keep: Filter | None
+    ) -> tuple[list[Document], int]:
+        """(the documents, how many there were before `keep`)."""
+        alone = self._alone(refs)
+        if alone is not None and not alone.min_score and self.regroup is None:
+            limit = min(alone.top_k, self.final_top_k)
+            scope = Scope(alone.refs or refs, both(where, alone.where), keep, limit, payloads=True)
+            hits = alone.ranker.rank(store, scope)
+            return hits.documents, hits.found
+        if self.searches is None:
+            documents = _selected(store, refs, where, self.final_top_k)
+        else:
+            rankings = [_ranking(search, store, refs, where) for search in self.searches]
+            ranked = rankings[0].documents if len(rankings) == 1 else fuse(rankings, self.fusion)
+            wanted = ranked if self.regroup else ranked[: self.final_top_k]
+            documents = _read(store, self._all_refs(refs), wanted)
+        if self.regroup is not None:
+            documents = self.regroup(documents)
+        return documents, len(documents)
+
+    def _alone(self, refs: Sequence[CollectionRef]) -> Search | None:
+        """The only search, when it has only one collection: the engine does all of it."""
+        searches = self.searches or ()
+        is_alone = len(searches) == 1 and len(searches[0].refs or self.refs or refs) == 1
+        return searches[0] if is_alone else None
+
+    def _all_refs(self, refs: Sequence[CollectionRef]) -> list[CollectionRef]:
+        return list(dict.fromkeys(ref for search in self.searches or () for ref in search.refs or refs))
+
+    def _awaiting(self, store: DocumentStore, refs: Sequence[CollectionRef]) -> int | None:
+        """How many documents wait for an embedding that a search here could have found; None: no vectors."""
+        searched = [
+            ref
+            for search in self.searches or ()
+            if isinstance(search.ranker, ByVectors)
+            for ref in search.refs or refs
+        ]
+        for ref in dict.fromkeys(searched):
+            self.await_embeddings(ref)
+        return sum(store.backlog(ref).count for ref in dict.fromkeys(searched)) if searched else None
+
+    def _facet(
+        self, store: DocumentStore, refs: Sequence[CollectionRef], where: Filter | None, facet: Facet
+    ) -> dict[str, Any]:
+        limit = facet.limit if len(refs) == 1 else _FACET_VALUES_MAX
+        counts: Counter[tuple[int, Any]] = Counter()
+        for ref in refs:
+            for value, count in store.facet(ref, facet.path, where=where, limit=limit):
+                counts[_type_rank(value), value] += count
+        ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+        values = [{"value": value, "count": count} for (_, value), count in ordered[: facet.limit]]
+        return {"key": facet.path, "values": values}
+
+
+def _ranking(
+    search: Search, store: DocumentStore, refs: Sequence[CollectionRef], where: Filter | None
+) -> Ranking:
+    scope = Scope(search.refs or refs, both(where, search.where), None, search.top_k, payloads=False)
+    documents = search.ranker.rank(store, scope).documents
+    if search.min_score:
+        least = search.min_score
+        documents = [each for each in documents if search.ranker.relevance(each.score or 0.0) >= least]
+    return Ranking(documents, search.weight, search.ranker.relevance)
+
+
+def _selected(
+    store: DocumentStore, refs: Sequence[CollectionRef], where: Filter | None, limit: int
+) -> list[Document]:
+    documents = [document for ref in refs for document in store.select(ref, where=where, limit=limit)]
+    return documents[:limit]
+
+
+def _read(store: DocumentStore, refs: Sequence[CollectionRef], ranked: Sequence[Document]) -> list[Document]:
+    """The same documents with their content; one that was deleted meanwhile is left out."""
+    read: dict[tuple[str, str], Document] = {}
+    for ref in refs:
+        wanted = [each.document_id for each in ranked if each.collection_id == ref.collection_id]
+        for document in store.get(ref, wanted):
+            read[document.collection_id, document.document_id] = document
+    found = [(read.get((each.collection_id, each.document_id)), each.score or 0.0) for each in ranked]
+    return [document.with_score(score) for document, score in found if document is not None]
+
+
+def _type_rank(value: Any) -> int:
+    """The order of values of different types: boolean, number, text."""
+    return 0 if isinstance(value, bool) else 2 if isinstance(value, str) else 1
