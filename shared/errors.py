@@ -120,6 +120,12 @@ class Unavailable(KennelError):
     retryable = True
 
 
+class EmbeddingRefused(KennelError):
+    """The embeddings endpoint refuses the request or answers nonsense; only other settings or texts help."""
+
+    code = "embedding_refused"
+
+
 class OutcomeUnknown(KennelError):
     """The connection broke after a write was sent: it may or may not have happened.
 
