@@ -19,6 +19,7 @@ POOL_CLASS = "workers.pool:ThreadPool"
 # A streaming or waiting client must not hold up the stop.
 API_SHUTDOWN_S = 3
 FLOWER_MAX_TASKS = 10_000
+_SECRETS = ("api_key", "embeddings_api_key")
 _CELERY = ("-m", "celery", "--quiet", "-A", "workers.app")
 
 
@@ -29,7 +30,7 @@ def programs(settings: Settings, api_key: str, flower_password: str) -> list[Pro
         Program(
             f"worker-{number}",
             (sys.executable, *worker_arguments(settings.pool, settings.threads, f"kennel-{number}@%h")),
-            env | {"CELERY_CUSTOM_WORKER_POOL": POOL_CLASS},
+            env | {"CELERY_CUSTOM_WORKER_POOL": POOL_CLASS} | embeddings_secret(settings),
         )
         for number in range(1, settings.workers + 1)
     ]
@@ -86,10 +87,16 @@ def flower_secrets(password: str) -> dict[str, str]:
     return {"FLOWER_BASIC_AUTH": f"{FLOWER_USER}:{password}", "FLOWER_COOKIE_SECRET": cookie_secret}
 
 
+def embeddings_secret(settings: Settings) -> dict[str, str]:
+    """The key of the embeddings endpoint, which only workers ask."""
+    return {"KENNEL_EMBEDDINGS_API_KEY": settings.embeddings_api_key.get_secret_value()}
+
+
 def environment(settings: Settings) -> dict[str, str]:
-    """This process's environment with every setting spelled out, but without the bootstrap key."""
-    values = settings.model_dump(mode="json", exclude={"api_key"}, exclude_none=True)
-    inherited = {name: value for name, value in os.environ.items() if name != "KENNEL_API_KEY"}
+    """This process's environment with every setting spelled out, but without the secret ones."""
+    values = settings.model_dump(mode="json", exclude=set(_SECRETS), exclude_none=True)
+    secrets = {f"KENNEL_{name.upper()}" for name in _SECRETS}
+    inherited = {name: value for name, value in os.environ.items() if name not in secrets}
     return {
         **inherited,
         **{f"KENNEL_{name.upper()}": str(value) for name, value in values.items()},

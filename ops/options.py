@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import typer
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from shared.settings import Settings
 
@@ -22,7 +24,13 @@ def load_settings(**options: Any) -> Settings:
         return Settings(**given)
     except ValidationError as error:
         for problem in error.errors():
-            name = str(problem["loc"][0])
-            source = f"--{name.replace('_', '-')}" if name in given else f"KENNEL_{name.upper()}"
-            typer.echo(f"kennel: {source} is {str(problem['input'])!r}: {problem['msg']}", err=True)
+            typer.echo(f"kennel: {_sentence(problem, given)}", err=True)
         raise typer.Exit(EXIT_BAD_SETTING) from None
+
+
+def _sentence(problem: ErrorDetails, given: Mapping[str, Any]) -> str:
+    if not problem["loc"]:  # settings that do not go together: the message names them
+        return problem["msg"].removeprefix("Value error, ")
+    name = str(problem["loc"][0])
+    source = f"--{name.replace('_', '-')}" if name in given else f"KENNEL_{name.upper()}"
+    return f"{source} is {str(problem['input'])!r}: {problem['msg']}"

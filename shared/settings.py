@@ -5,14 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, HttpUrl, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from shared.embeddings.naming import BUILT_IN_NAME, feature_name
 
 
 class Settings(BaseSettings):
     """Read once at the start of a process and passed down; nothing else reads the environment."""
 
-    model_config = SettingsConfigDict(env_prefix="KENNEL_", extra="ignore", frozen=True)
+    # hide_input_in_errors: a traceback must not show all that was given, secrets among it.
+    model_config = SettingsConfigDict(
+        env_prefix="KENNEL_", extra="ignore", frozen=True, hide_input_in_errors=True
+    )
 
     # Where things are
     redis_url: str = Field(
@@ -103,6 +108,37 @@ class Settings(BaseSettings):
         description="Time a stopping worker gives its stages before it hands them back (s).",
     )
 
+    # Embeddings by an endpoint; without one the built-in model is all there is
+    embeddings_url: str = Field(
+        "",
+        description="Base URL of an OpenAI-compatible API, often with `/v1`; its model is then the default.",
+    )
+    embeddings_model: str = Field("", max_length=200, description="The `model` asked of that endpoint.")
+    embeddings_name: str = Field(
+        "",
+        pattern=r"^[A-Za-z0-9_]{0,100}$",
+        description="Last part of that model's feature URI; derived from the model when unset.",
+    )
+    embeddings_dimensions: int = Field(
+        0, ge=0, le=8192, description="Numbers in a vector of that model; required with a URL."
+    )
+    embeddings_api_key: SecretStr = Field(
+        SecretStr(""), description="Sent to that endpoint as a bearer token."
+    )
+    embeddings_timeout_s: float = Field(
+        30.0, gt=0, le=300, description="Time one request to that endpoint may take (s)."
+    )
+    embeddings_batch: int = Field(64, ge=1, le=2048, description="Texts in one request to that endpoint.")
+    embeddings_max_chars: int = Field(
+        8_000, ge=1, le=1_000_000, description="Characters of a text that are sent; the rest is cut."
+    )
+    embeddings_query_prefix: str = Field(
+        "", max_length=2_000, description="Put before a query, for models that want it (`query: `)."
+    )
+    embeddings_document_prefix: str = Field(
+        "", max_length=2_000, description="Put before a document, for models that want it (`passage: `)."
+    )
+
     @model_validator(mode="after")
     def _consistent(self) -> Settings:
         if self.lease_ms < 3 * self.heartbeat_ms:
@@ -116,3 +152,44 @@ class Settings(BaseSettings):
                 f"({self.result_ttl_s}): a key must not outlive the execution it stands for"
             )
         return self
+
+    @model_validator(mode="after")
+    def _embeddings_consistent(self) -> Settings:
+        if self.embeddings_url:
+            _check_base_url(self.embeddings_url)
+            self._check_endpoint()
+            return self
+        for name, field in type(self).model_fields.items():
+            if name.startswith("embeddings_") and getattr(self, name) != field.default:
+                raise ValueError(f"KENNEL_{name.upper()} has no effect without KENNEL_EMBEDDINGS_URL")
+        return self
+
+    def _check_endpoint(self) -> None:
+        if not self.embeddings_model:
+            raise ValueError("KENNEL_EMBEDDINGS_URL needs KENNEL_EMBEDDINGS_MODEL, the model to ask for")
+        if not self.embeddings_dimensions:
+            raise ValueError(
+                "KENNEL_EMBEDDINGS_URL needs KENNEL_EMBEDDINGS_DIMENSIONS, how many numbers a vector of "
+                f"{self.embeddings_model} has"
+            )
+        name = self.embeddings_name or feature_name(self.embeddings_model)
+        if name in ("", BUILT_IN_NAME):
+            raise ValueError(
+                f"the model {self.embeddings_model!r} cannot be named {name!r}: set KENNEL_EMBEDDINGS_NAME "
+                f"to letters, digits and underscores other than {BUILT_IN_NAME}"
+            )
+        key = self.embeddings_api_key.get_secret_value()
+        if not (key.isascii() and key.isprintable() and " " not in key):
+            raise ValueError("KENNEL_EMBEDDINGS_API_KEY holds characters that no HTTP header takes")
+
+
+def _check_base_url(text: str) -> None:
+    """Refuse what is no plain http(s) URL, without repeating it: it may hold credentials."""
+    try:
+        url = HttpUrl(text)
+    except ValueError:
+        raise ValueError("KENNEL_EMBEDDINGS_URL is no http:// or https:// URL") from None
+    if url.username or url.password:
+        raise ValueError("KENNEL_EMBEDDINGS_URL holds credentials: put them into KENNEL_EMBEDDINGS_API_KEY")
+    if url.query or url.fragment:
+        raise ValueError("KENNEL_EMBEDDINGS_URL is a base URL: leave out what begins with ? or #")

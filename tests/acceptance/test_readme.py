@@ -217,8 +217,10 @@ def test_the_table_of_settings_is_that_of_the_code() -> None:
 def settings_table() -> str:
     rows = ["| Variable | Default | Meaning |", "|---|---|---|"]
     for name, field in Settings.model_fields.items():
-        default = str(field.default).lower() if isinstance(field.default, bool) else str(field.default)
-        shown = "" if field.default is None else f"`{default}`"
+        default = "" if field.default is None else str(field.default)
+        if isinstance(field.default, bool):
+            default = default.lower()
+        shown = f"`{default}`" if default else ""
         rows.append(f"| `KENNEL_{name.upper()}` | {shown} | {field.description} |")
     return "\n".join(rows)
 

@@ -50,6 +50,18 @@ def test_a_bad_variable_is_named_in_one_line(
     assert "KENNEL_LEASE_MS is 'soon'" in result.output
 
 
+def test_variables_that_do_not_go_together_are_named_in_one_line_without_the_others(
+    started: list[Settings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KENNEL_API_KEY", "sk_0123456789abcdefghij")
+    monkeypatch.setenv("KENNEL_LEASE_MS", "1000")
+    result = runner.invoke(cli.app, ["up"])
+    assert (result.exit_code, len(result.output.splitlines())) == (2, 1)
+    assert result.output.startswith("kennel: KENNEL_LEASE_MS (1000) must be at least three")
+    assert "sk_" not in result.output
+    assert not started
+
+
 def test_an_option_wins_over_its_variable(started: list[Settings], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KENNEL_PORT", "9001")
     monkeypatch.setenv("KENNEL_FLOWER_PORT", "9002")

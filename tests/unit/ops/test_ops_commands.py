@@ -12,6 +12,7 @@ from shared.settings import Settings
 API_KEY = "sk_0123456789abcdefghij"
 PASSWORD = "flower-password"
 REDIS_PASSWORD = "redis-password"
+EMBEDDINGS_KEY = "sk-of-the-endpoint"
 
 
 @pytest.fixture
@@ -23,22 +24,30 @@ def settings() -> Settings:
         api_key=SecretStr(API_KEY),
         task_events=False,
         execute_wait_s=1.5,
+        embeddings_url="https://api.example.com/v1",
+        embeddings_model="acme/tiny",
+        embeddings_dimensions=3,
+        embeddings_api_key=SecretStr(EMBEDDINGS_KEY),
+        embeddings_query_prefix="query: ",
     )
 
 
 def test_no_secret_is_on_any_command_line_or_in_a_repr(settings: Settings) -> None:
     shown = " ".join(repr(program) for program in programs(settings, API_KEY, PASSWORD))
-    assert not [secret for secret in (API_KEY, PASSWORD, REDIS_PASSWORD) if secret in shown]
+    secrets = (API_KEY, PASSWORD, REDIS_PASSWORD, EMBEDDINGS_KEY)
+    assert not [secret for secret in secrets if secret in shown]
 
 
-def test_only_the_api_gets_the_key_and_only_flower_its_password(
+def test_each_secret_is_given_to_those_who_need_it_only(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("KENNEL_API_KEY", API_KEY)
+    monkeypatch.setenv("KENNEL_EMBEDDINGS_API_KEY", EMBEDDINGS_KEY)
     started = programs(settings, API_KEY, PASSWORD)
     assert [program.name for program in started] == ["api", "worker-1", "worker-2", "flower"]
     assert [p.name for p in started if API_KEY in p.env.values()] == ["api"]
     assert [p.name for p in started if f"kennel:{PASSWORD}" in p.env.values()] == ["flower"]
+    assert [p.name for p in started if EMBEDDINGS_KEY in p.env.values()] == ["worker-1", "worker-2"]
 
 
 def test_children_read_exactly_the_settings_of_their_parent(
@@ -46,7 +55,8 @@ def test_children_read_exactly_the_settings_of_their_parent(
 ) -> None:
     for name, value in environment(settings).items():
         monkeypatch.setenv(name, value)
-    assert Settings() == settings.model_copy(update={"api_key": None})
+    without_secrets = {"api_key": None, "embeddings_api_key": SecretStr("")}
+    assert Settings() == settings.model_copy(update=without_secrets)
 
 
 def test_flower_is_told_whether_to_switch_task_events_on(settings: Settings) -> None:
