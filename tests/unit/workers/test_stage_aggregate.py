@@ -266,6 +266,12 @@ def test_names_that_clash_are_refused_when_rendered(parameters: dict[str, Any], 
     assert words in refused_when_rendered(Aggregate, parameters)
 
 
+def test_a_parameter_of_another_function_is_refused_in_words() -> None:
+    assert refused_when_saved(Aggregate, aggregation(function="count", top_k=3)) == {
+        "aggregations[0].top_k": '3 is not allowed; Allowed: 10, null when function is "count"'
+    }
+
+
 def test_what_the_typed_client_sends_is_accepted() -> None:
     sent = {"aggregations": [{**COUNT, "field": None, "field_b": None, "percentile_value": 50, "top_k": 10}],
             "sort_by": "null", "sort_order": "desc", "include_documents": False}  # fmt: skip
