@@ -290,7 +290,8 @@ def _words(error: ValidationError) -> str:
         "required": error.message,
     }
     if error.validator == "enum":
-        return f"{given} is not allowed; {listed(error.instance, [str(item) for item in limit])}"
+        allowed = ["null" if item is None else str(item) for item in limit]
+        return f"{given} is not allowed; {listed(error.instance, allowed)}"
     if error.validator == "type":
         return _type_words(error.instance, limit)
     return phrases.get(str(error.validator), f"{given} does not fit ({error.validator})")

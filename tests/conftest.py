@@ -14,6 +14,7 @@ import orjson
 import pytest
 import redis
 import uvicorn
+from hypothesis import settings as hypothesis_settings
 
 from api.main import create_app
 from shared import keys
@@ -25,6 +26,10 @@ from workers.stages.registry import catalogue
 
 API_KEY = "sk_" + "test" * 8
 START_TIMEOUT_S = 20.0
+
+# An example that takes long on a busy machine is no failure.
+hypothesis_settings.register_profile("kennel", deadline=None)
+hypothesis_settings.load_profile("kennel")
 
 
 @pytest.fixture(scope="session")

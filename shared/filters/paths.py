@@ -16,6 +16,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 from shared.errors import InvalidInput
+from shared.models.document import Document
 
 MAX_PATH_CHARS = 255
 MAX_PATH_PARTS = 20
@@ -66,6 +67,12 @@ def resolve(path: str, root: Mapping[str, Any], payload: Mapping[str, Any]) -> A
         if value is not MISSING and value is not None:
             return value
     return _walk(payload.get(parts[0], MISSING), parts[1:])
+
+
+def field_value(document: Document, path: str) -> Any:
+    """The document's value at `path`, None where it is null or missing."""
+    value = resolve(path, document.root(), document.payload)
+    return None if value is MISSING else value
 
 
 def _walk(value: Any, parts: tuple[str, ...]) -> Any:

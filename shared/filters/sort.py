@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import orjson
 
-from shared.filters.paths import MISSING, resolve
+from shared.filters.paths import field_value
 from shared.filters.values import is_number, number
 from shared.models.document import Document
 
@@ -31,6 +31,21 @@ class SortKey:
     def null_rank(self) -> int:
         """The rank that puts nulls where `nulls_last` wants them once the direction is applied."""
         return RANK_AFTER if self.nulls_last == (self.direction == "asc") else RANK_BEFORE
+
+
+def ranked(value: Any) -> tuple[int, Any]:
+    """(rank, value within the rank) of a value that is not null: equal values have equal pairs.
+
+    Raises:
+        OverflowError: an integer too large for a double.
+    """
+    if isinstance(value, bool):
+        return RANKS["boolean"], int(value)
+    if is_number(value):
+        return RANKS["number"], number(value)
+    if isinstance(value, str):
+        return RANKS["text"], value
+    return RANKS["list" if isinstance(value, list) else "object"], orjson.dumps(value).decode()
 
 
 def sort_documents(documents: Sequence[Document], keys: Sequence[SortKey]) -> list[Document]:
@@ -52,13 +67,5 @@ def _comparable(document: Document, key: SortKey) -> tuple[int, Any]:
 
 
 def _rank_and_value(document: Document, key: SortKey) -> tuple[int, Any]:
-    value = resolve(key.path, document.root(), document.payload)
-    if value is MISSING or value is None:
-        return key.null_rank, None
-    if isinstance(value, bool):
-        return RANKS["boolean"], int(value)
-    if is_number(value):
-        return RANKS["number"], number(value)
-    if isinstance(value, str):
-        return RANKS["text"], value
-    return RANKS["list" if isinstance(value, list) else "object"], orjson.dumps(value).decode()
+    value = field_value(document, key.path)
+    return (key.null_rank, None) if value is None else ranked(value)

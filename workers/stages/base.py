@@ -5,9 +5,9 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Annotated, Any, ClassVar, Generic, TypeVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from shared.filters import SortKey
 from shared.models.document import Document
@@ -23,6 +23,9 @@ class StageParameters(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+
+# A dotted path, by the rules of shared/filters/paths.py.
+FieldPath = Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[^.]+(\.[^.]+){0,19}$")]
 
 P = TypeVar("P", bound=StageParameters)
 

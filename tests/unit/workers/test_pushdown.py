@@ -65,13 +65,24 @@ trees = st.recursive(
 filter_stages = st.builds(
     lambda tree, insensitive: {"conditions": tree, "case_insensitive": insensitive}, trees, st.booleans()
 ).map(lambda parameters: stage("", "attribute_filter", **parameters))
-sort_stages = st.builds(
-    lambda field, direction, nulls_last: stage(
-        "", "sort_attribute", field=field, direction=direction, nulls_last=nulls_last
+directions = st.sampled_from(["asc", "desc"])
+sort_stages = st.one_of(
+    st.builds(
+        lambda field, direction, nulls_last: stage(
+            "", "sort_attribute", field=field, direction=direction, nulls_last=nulls_last
+        ),
+        paths,
+        directions,
+        st.booleans(),
     ),
-    paths,
-    st.sampled_from(["asc", "desc"]),
-    st.booleans(),
+    st.builds(
+        lambda field, direction, missing: stage(
+            "", "sort_relevance", score_field=field, direction=direction, missing_score=missing
+        ),
+        paths,
+        directions,
+        st.sampled_from(["bottom", "top", "preserve"]),
+    ),
 )
 
 

@@ -20,12 +20,27 @@ from workers.stages.registry import catalogue, load_all
 STAGES = sorted({stage.stage_id: stage for stage in load_all().values()}.items())
 # Parameters that make a stage do something, where its defaults do not.
 PARAMETERS: Mapping[str, list[dict[str, Any]]] = {
+    "aggregate": [
+        {"aggregations": [{"function": "count", "alias": "n"}], "group_by": [{"field": "year"}]},
+        {"aggregations": [{"function": "avg", "field": "year", "alias": "mean"}]},
+        {"aggregations": [{"function": "count", "alias": "n"}], "include_documents": True},
+    ],
     "attribute_filter": [{"conditions": {"field": "year", "operator": "gt", "value": 2001}}, {}],
     "feature_search": [
         {"searches": [{"feature_uri": "text", "lexical": True, "query": {"value": "trains"}}]},
         {"final_top_k": 3},
     ],
+    "group_by": [{"group_by_field": "year", "output_mode": mode} for mode in ("first", "all", "flatten")],
+    "mmr": [{"diversity_fields": ["year"], "top_k": 5}, {"lambda": 1}, {}],
+    "sample": [
+        {"count": 5},
+        {"count": 5, "strategy": "reservoir", "seed": 1},
+        {"count": 5, "strategy": "stratified", "stratify_by": "year", "preserve_top_k": 1},
+    ],
     "sort_attribute": [{"field": "year", "direction": direction} for direction in ("asc", "desc")],
+    "sort_relevance": [
+        {"score_field": "year", "missing_score": end} for end in ("bottom", "top", "preserve")
+    ],
 }
 REF = CollectionRef(NAMESPACE, "col_books")
 CASES = [
