@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from shared.filters import field_value, ranked
 from shared.models.document import Document
+
+GroupMode = Literal["first", "all", "flatten"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,29 @@ def group_documents(documents: Iterable[Document], paths: Sequence[str]) -> list
         key = tuple(map(equality_key, values))
         groups.setdefault(key, Group(values, [])).documents.append(document)
     return list(groups.values())
+
+
+def collapse(group: Group, mode: GroupMode, max_per_group: int) -> list[Document]:
+    """What goes on of a group: its first document, its first ones, or one row that holds these.
+
+    A row has `group_key`, `count` (all documents of the group) and `documents` (the first of them).
+    """
+    if mode == "first":
+        return group.documents[:1]
+    kept = group.documents[:max_per_group]
+    if mode == "flatten":
+        return kept
+    fields = {
+        "group_key": group.values[0],
+        "count": len(group.documents),
+        "documents": [_as_field(document) for document in kept],
+    }
+    return [row(kept[0], fields)]
+
+
+def _as_field(document: Document) -> dict[str, Any]:
+    """The result of a document as later stages can look into it: parsed."""
+    return {**document.result(), "payload": document.payload}
 
 
 def equality_key(value: Any) -> Hashable:

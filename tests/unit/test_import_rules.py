@@ -22,7 +22,8 @@ ALLOWED: dict[str, frozenset[str]] = {
 INNERMOST = ("shared.models", "shared.errors", "shared.clock", "shared.ids")
 # A stage reaches documents, time and other services only through its context.
 STAGES_MAY = ("shared.errors", "shared.filters", "shared.models", "workers.columns", "workers.context",
-              "workers.groups", "workers.selection", "workers.similarity", "workers.stages.base")  # fmt: skip
+              "workers.groups", "workers.search", "workers.selection", "workers.similarity",
+              "workers.stages.base")  # fmt: skip
 
 
 def module_name(path: Path) -> str:

@@ -125,6 +125,7 @@ def test_a_definition_in_the_form_of_answers() -> None:
         "parameters": given["config"]["parameters"],
         "on_error": "skip",
         "description": "d",
+        "output_alias": None,
     }
     assert validate_stages([definition.as_wire()], CATALOGUE) == [definition]
 
@@ -144,7 +145,10 @@ def test_a_definition_in_the_form_of_answers() -> None:
         ([stage(stage_id="zzz")], "stages.0.config.stage_id", "Allowed: feature_search, sort_attribute"),
         ([stage(on_error="stop")], "stages.0.on_error", "Allowed: error, skip"),
         ([stage(batch_size="5")], "stages.0.batch_size", "not supported yet"),
-        ([stage(output_alias="a")], "stages.0.output_alias", "not supported yet"),
+        ([stage(output_alias="a b")], "stages.0.output_alias", '"a b" is no alias'),
+        ([stage(output_alias="namespace_id")], "stages.0.output_alias", "is no alias"),
+        ([stage(output_alias="a"), stage(stage_name="b", output_alias="a")],
+         "stages.1.output_alias", "'a' is used twice"),
         ([stage(description=1)], "stages.0.description", "not a text"),
         ([stage(config={"parameters": [1]})], "stages.0.config.parameters", "an object is expected"),
         ([stage(config={"post_filters": {"a": 1}})], "stages.0.config.post_filters", "not supported yet"),

@@ -5,22 +5,15 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import ClassVar
 
-from shared.documents import CollectionRef, CollectionShape, as_several
 from shared.errors import StageError
 from shared.filters import And, Condition, Filter, Or, SortKey, parse_filter
 from shared.models.document import Document
 from workers.context import StageContext
-from workers.rankers import AtRandom, ByVectors, ByWords, QueryVectors, Ranker, Vectors
-from workers.search_parameters import (
-    DocumentInput,
-    DocumentReference,
-    FeatureSearchParameters,
-    Search,
-    TextInput,
-    VectorInput,
-)
-from workers.searching import Facet, FusedSearch
-from workers.searching import Search as RankedSearch
+from workers.groups import best_first, collapse, group_documents
+from workers.search.assembly import ranker_of
+from workers.search.fused import Facet, FusedSearch, Regroup
+from workers.search.fused import Search as RankedSearch
+from workers.search.parameters import FeatureSearchParameters, Search
 from workers.selection import Selection
 from workers.stages.base import Stage, StageOutput
 
@@ -45,25 +38,43 @@ class FeatureSearch(Stage[FeatureSearchParameters]):
 
     def refine(self, selection: Selection, context: StageContext) -> Selection | None:
         parameters = self.parameters
-        if not parameters.searches and not parameters.facets:
+        if not parameters.searches and not parameters.facets and not parameters.group_by:
             return None
-        return selection.searched(self._fused(context))
+        return selection.searched(
+            self._fused(context, regroup=self._grouped if parameters.group_by else None)
+        )
 
     def run(self, documents: list[Document], context: StageContext) -> StageOutput:
         """Behind another stage: search among its documents, which keep what was attached to them."""
+        if not documents:
+            return StageOutput([])
         given = {(document.collection_id, document.document_id): document for document in documents}
-        selection = self.refine(Selection(context.collections, where=_among(given)), context)
-        if selection is None or not documents:
-            return StageOutput(documents[: self.parameters.final_top_k])
-        fetched = selection.fetch(context.documents)
+        among = Selection(context.collections, where=_among(given), query=self._fused(context))
+        fetched = among.fetch(context.documents)
         found = [(given.get((hit.collection_id, hit.document_id)), hit) for hit in fetched.documents]
         kept = [document.with_score(hit.score or 0.0) for document, hit in found if document]
-        return StageOutput(kept if self.parameters.searches else documents, fetched.metadata)
+        if not self.parameters.searches:
+            kept = documents[: self._top_k]
+        return StageOutput(self._grouped(kept) if self.parameters.group_by else kept, fetched.metadata)
 
     def order(self, before: Sequence[SortKey] | None) -> Sequence[SortKey] | None:
+        if self.parameters.group_by:
+            return None
         return (SortKey("score", "desc"),) if self.parameters.searches else before
 
-    def _fused(self, context: StageContext) -> FusedSearch:
+    @property
+    def _top_k(self) -> int | None:
+        """Groups have a limit of their own."""
+        return None if self.parameters.group_by else self.parameters.final_top_k
+
+    def _grouped(self, documents: list[Document]) -> list[Document]:
+        by = self.parameters.group_by
+        if by is None:
+            return documents
+        groups = group_documents(best_first(documents), [by.field])[: by.limit]
+        return [each for group in groups for each in collapse(group, by.output_mode, by.max_per_group)]
+
+    def _fused(self, context: StageContext, regroup: Regroup | None = None) -> FusedSearch:
         parameters = self.parameters
         searches = [
             ranked
@@ -73,10 +84,11 @@ class FeatureSearch(Stage[FeatureSearchParameters]):
         return FusedSearch(
             searches if parameters.searches else None,
             parameters.fusion,
-            parameters.final_top_k,
+            self._top_k,
             context.await_embeddings,
             [Facet(each.key, each.limit) for each in parameters.facets or ()],
             context.collections_named(parameters.collection_identifiers),
+            regroup,
         )
 
     def _ranked(self, search: Search, number: int, context: StageContext) -> RankedSearch | None:
@@ -89,58 +101,13 @@ class FeatureSearch(Stage[FeatureSearchParameters]):
             return None
         refs = context.collections_named(search.collection_identifiers)
         return RankedSearch(
-            _ranker(search, name, context),
+            ranker_of(search, name, context),
             search.top_k,
             search.min_score,
             search.weight,
             parse_filter(search.pre_filters, loc=("searches", number, "pre_filters")),
             refs,
         )
-
-
-def _ranker(search: Search, name: str, context: StageContext) -> Ranker:
-    if search.is_empty:
-        return AtRandom(f"{context.idempotency_token}:{name}")
-    if search.lexical and isinstance(search.query, TextInput):
-        return ByWords(search.query.words)
-
-    def on_missing(ref: CollectionRef) -> None:
-        context.warn(f"{name}: collection {ref.collection_id} has no such vectors")
-
-    def on_unknown(reason: str) -> None:
-        if not search.optional:
-            raise StageError(f"{name}: {reason}")
-        context.warn(f"{name} was left out: {reason}")
-
-    return ByVectors(search.feature_uri, _queries(search.query, context), on_missing, on_unknown)
-
-
-def _queries(query: TextInput | VectorInput | DocumentInput, context: StageContext) -> QueryVectors:
-    """The query vectors for the vectors of one name in one collection."""
-    if isinstance(query, TextInput):
-        return lambda shape, name: _embedded(query, shape, name, context)
-    if isinstance(query, VectorInput):
-        return lambda shape, name: query.vectors
-    return lambda shape, name: _vectors_of(query.document_ref, name, context)
-
-
-def _embedded(query: TextInput, shape: CollectionShape, name: str, context: StageContext) -> Vectors:
-    if shape.embedding is None or shape.embedding.model != name:
-        raise StageError(
-            f"the vectors {name!r} are the caller's own, so a text cannot be compared with them; "
-            "send the query as input_mode vector"
-        )
-    return context.embed(name, query.words, query.embedding_task or "retrieval_query")
-
-
-def _vectors_of(reference: DocumentReference, name: str, context: StageContext) -> Vectors:
-    ref = context.collection_named(reference.collection_id)
-    found = context.documents.get_vectors(ref, [reference.document_id], [name])
-    if not found and not context.documents.get(ref, [reference.document_id]):
-        raise StageError(f"the query's document {reference.document_id!r} does not exist")
-    if not found:
-        raise StageError(f"the query's document {reference.document_id!r} has no vector {name!r}, or not yet")
-    return as_several(found[reference.document_id][name])
 
 
 def _among(documents: Collection[tuple[str, str]]) -> Filter:

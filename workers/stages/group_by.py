@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar, Literal
+from typing import ClassVar
 
 from pydantic import Field
 
 from shared.filters import SortKey
 from shared.models.document import Document
 from workers.context import StageContext
-from workers.groups import Group, best_first, group_documents, row
+from workers.groups import GroupMode, best_first, collapse, group_documents
 from workers.stages.base import FieldPath, Stage, StageOutput, StageParameters
 
 
@@ -23,7 +23,7 @@ class GroupByParameters(StageParameters):
     max_per_group: int = Field(
         10, ge=1, le=1000, description="Most documents of one group that go on, the best ones."
     )
-    output_mode: Literal["first", "all", "flatten"] = Field(
+    output_mode: GroupMode = Field(
         "all",
         description="first: the best document of each group; all: one row per group, with its documents; "
         "flatten: the documents, group after group.",
@@ -49,29 +49,9 @@ class GroupBy(Stage[GroupByParameters]):
         groups = group_documents(best_first(documents), [path])
         if groups and all(group.values == (None,) for group in groups):
             context.warn(f"group_by: no document has the field {path!r}, so all of them are one group")
-        return StageOutput(
-            [each for group in groups for each in self._output(group)], {"groups": len(groups)}
-        )
+        mode, most = self.parameters.output_mode, self.parameters.max_per_group
+        collapsed = [each for group in groups for each in collapse(group, mode, most)]
+        return StageOutput(collapsed, {"groups": len(groups)})
 
     def order(self, before: Sequence[SortKey] | None) -> Sequence[SortKey] | None:
         return None
-
-    def _output(self, group: Group) -> list[Document]:
-        if self.parameters.output_mode == "first":
-            return group.documents[:1]
-        kept = group.documents[: self.parameters.max_per_group]
-        return kept if self.parameters.output_mode == "flatten" else [_group_row(group, kept)]
-
-
-def _group_row(group: Group, kept: list[Document]) -> Document:
-    fields = {
-        "group_key": group.values[0],
-        "count": len(group.documents),
-        "documents": [_as_field(document) for document in kept],
-    }
-    return row(kept[0], fields)
-
-
-def _as_field(document: Document) -> dict[str, Any]:
-    """The result of a document as later stages can look into it: parsed."""
-    return {**document.result(), "payload": document.payload}

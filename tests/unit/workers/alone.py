@@ -13,7 +13,7 @@ from shared.documents import CollectionRef, DocumentStore
 from shared.errors import dotted
 from shared.models.document import Document
 from shared.parameters import ParameterSchema
-from tests.unit.workers.pipelines import NAMESPACE
+from tests.unit.workers.pipelines import NAMESPACE, NoEmbeddings
 from workers.context import StageContext
 from workers.stages.base import Stage, StageOutput
 
@@ -46,6 +46,8 @@ class Alone:
             inputs={},
             collections=[CollectionRef(NAMESPACE, each) for each in self.collection_ids],
             documents=self.store,  # type: ignore[arg-type]  # only stages that read need one
+            embeddings=NoEmbeddings(),
+            resolve_collections=lambda identifiers: identifiers,
             warn=self.warnings.append,
             check=self._check,
             searched_feature=self.searched_feature,

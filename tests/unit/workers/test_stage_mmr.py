@@ -27,9 +27,8 @@ VECTORS = {
     "c": {"image": [0.0, 3.0], "sound": [1.0, 0.0, 0.0]},
     "d": {"image": [0.0, 0.0]},
     "e": {"sound": [0.0, 0.0, 1.0]},
-    "f": {"image": [1.0, 2.0, 3.0]},
 }
-SCORES = {"a": 4.0, "b": 3.0, "c": 2.0, "d": 1.0, "e": 0.0, "f": 0.0}
+SCORES = {"a": 4.0, "b": 3.0, "c": 2.0, "d": 1.0, "e": 0.0}
 
 
 @pytest.fixture(scope="module")
@@ -201,8 +200,12 @@ def test_scores_that_are_far_apart_are_still_scaled() -> None:
 
 
 def test_vectors_of_different_lengths_are_an_error_that_names_both(vectors: DocumentStore) -> None:
+    other = CollectionRef(NAMESPACE, "col_longer_vectors")
+    vectors.create_collection(other)
+    vectors.upsert(other, [DocumentWrite("f", {}, {"image": [1.0, 2.0, 3.0]})])
+    documents = [*scored("a"), Document("f", other.collection_id, b"{}", score=0.0)]
     with pytest.raises(StageError, match="'a' has 2 numbers and 'f' has 3"):
-        alone(vectors).run(scored("af"), diversity_feature_uri=FEATURE)
+        alone(vectors).run(documents, diversity_feature_uri=FEATURE)
 
 
 def test_more_vectors_than_fit_are_refused(vectors: DocumentStore, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,8 +8,9 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import ConfigDict, Discriminator, Field, Tag, model_validator
 
 from shared.documents import as_several
-from workers.fusion import Method
-from workers.stages.base import StageParameters
+from workers.groups import GroupMode
+from workers.search.fusion import Method
+from workers.stages.base import FieldPath, StageParameters
 
 EmbeddingTask = Literal[
     "retrieval_query", "retrieval_document", "semantic_similarity", "classification", "none"
@@ -140,9 +141,22 @@ class Search(StageParameters):
 class FacetParameters(StageParameters):
     """Counts of a field's values."""
 
-    key: str = Field(min_length=1, max_length=255, description="Dotted path of the field.")
+    key: FieldPath = Field(description="Dotted path of the field.")
     limit: int = Field(10, ge=1, le=1000, description="Most frequent values shown.")
     exact: bool = Field(False, description="Counts are always exact.")
+
+
+class GroupByParameters(StageParameters):
+    """Collapse the result by the value of a field, best documents first."""
+
+    field: FieldPath = Field(description="Dotted path of the field; documents without it are one group.")
+    max_per_group: int = Field(1, ge=1, le=100, description="Most documents of one group that go on.")
+    limit: int = Field(25, ge=1, le=500, description="Most groups.")
+    output_mode: GroupMode = Field(
+        "all",
+        description="first: the best document of each group; all: one row per group, with its documents; "
+        "flatten: the documents, group after group.",
+    )
 
 
 class FeatureSearchParameters(StageParameters):
@@ -161,7 +175,9 @@ class FeatureSearchParameters(StageParameters):
     facets: Annotated[list[FacetParameters], Field(max_length=20)] | None = Field(
         None, description="Fields to count over all documents that pass the filters."
     )
-    group_by: None = Field(None, description="Not available yet.")
+    group_by: GroupByParameters | None = Field(
+        None, description="Collapse what all searches found; its limit replaces final_top_k."
+    )
     hard_timeout_ms: None = Field(None, description="Not available; set max_time_ms in budget_limits.")
     interactive: Literal[False] = Field(False, description="Not available.")
     degrade_retry: Literal[False] = Field(False, description="Not available.")

@@ -10,12 +10,15 @@ from typing import Any
 from shared.documents import CollectionRef, DocumentStore
 from shared.filters import Filter
 from shared.models.document import Document
-from workers.fusion import Method, Ranking, fuse
-from workers.rankers import ByVectors, Ranker, Scope
-from workers.selection import Fetched, both
+from workers.search.fusion import Method, Ranking, fuse
+from workers.search.rankers import ByVectors, Ranker, Scope
+from workers.selection import SELECTION_MAX, Fetched, both
 
 # Counted exactly when several collections are counted together, unless one has more values than this.
 _FACET_VALUES_MAX = 10_000
+
+
+Regroup = Callable[[list[Document]], list[Document]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,7 @@ class FusedSearch:
 
     Attributes:
         searches: None: there are no searches, the filters alone select; empty: all of them were left out.
+        final_top_k: None: all that the searches find.
         refs: collections that replace those of the selection.
         regroup: makes other documents of the best ones, such as one for each group.
         await_embeddings: called before the vectors of a collection are searched.
@@ -51,11 +55,11 @@ class FusedSearch:
 
     searches: Sequence[Search] | None
     fusion: Method
-    final_top_k: int
+    final_top_k: int | None
     await_embeddings: Callable[[CollectionRef], None]
     facets: Sequence[Facet] = ()
     refs: Sequence[CollectionRef] | None = None
-    regroup: Callable[[list[Document]], list[Document]] | None = None
+    regroup: Regroup | None = None
 
     def filters_behind(self, refs: Sequence[CollectionRef]) -> bool:
         alone = self._alone(refs)
@@ -78,19 +82,17 @@ class FusedSearch:
         self, store: DocumentStore, refs: Sequence[CollectionRef], where: Filter | None, keep: Filter | None
     ) -> tuple[list[Document], int]:
         """(the documents, how many there were before `keep`)."""
-        alone = self._alone(refs)
-        if alone is not None and not alone.min_score and self.regroup is None:
-            limit = min(alone.top_k, self.final_top_k)
+        if self.filters_behind(refs) and (alone := self._alone(refs)):
+            limit = min(alone.top_k, self.final_top_k or alone.top_k)
             scope = Scope(alone.refs or refs, both(where, alone.where), keep, limit, payloads=True)
             hits = alone.ranker.rank(store, scope)
             return hits.documents, hits.found
         if self.searches is None:
-            documents = _selected(store, refs, where, self.final_top_k)
+            documents = _selected(store, refs, where, self.final_top_k or SELECTION_MAX)
         else:
             rankings = [_ranking(search, store, refs, where) for search in self.searches]
             ranked = rankings[0].documents if len(rankings) == 1 else fuse(rankings, self.fusion)
-            wanted = ranked if self.regroup else ranked[: self.final_top_k]
-            documents = _read(store, self._all_refs(refs), wanted)
+            documents = _read(store, self._all_refs(refs), ranked[: self.final_top_k])
         if self.regroup is not None:
             documents = self.regroup(documents)
         return documents, len(documents)

@@ -12,7 +12,7 @@ from shared.documents.features import index_name
 from shared.errors import InvalidInput, StageError
 from shared.filters import Filter
 from shared.models.document import Document
-from workers.fusion import Ranking, fuse, merged_by_score
+from workers.search.fusion import Ranking, fuse, merged_by_score
 
 Vectors = Sequence[Sequence[float]]
 # Makes the query for the vectors of one name in a collection of this shape; none: nothing is near.
