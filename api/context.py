@@ -19,6 +19,7 @@ from api.services.namespaces import NamespaceService
 from api.services.retrievers import RetrieverService
 from api.wakeups import Wakeups
 from shared.documents import open_document_store
+from shared.embeddings.models import embedding_models
 from shared.logs import log_event
 from shared.redis_link import RedisLink
 from shared.settings import Settings
@@ -66,7 +67,9 @@ class ApiContext:
         collections = CollectionDirectory(collection_store)
         retrievers = RetrieverDirectory(retriever_store)
         catalogue = CatalogueService(CatalogueStore(redis))
-        collection_service = CollectionService(collection_store, collections, pool, cursors)
+        collection_service = CollectionService(
+            collection_store, collections, pool, cursors, embedding_models(settings)
+        )
         retriever_service = RetrieverService(
             redis=redis,
             store=retriever_store,

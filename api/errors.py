@@ -105,6 +105,10 @@ def _facts(error: Exception, status: int) -> tuple[str, str, dict[str, Any]]:
     return error.message, error.code, details
 
 
+# pydantic names the branch of a union as if it were a field; ours are tagged so.
+_BRANCH = "$"
+
+
 def from_validation(error: RequestValidationError) -> KennelError:
     """Pydantic's report in our words: the place from the body's root, the reason, the value."""
     found = error.errors()
@@ -118,6 +122,7 @@ def _field_error(error: Mapping[str, Any]) -> FieldError:
     loc: Sequence[str | int] = error["loc"]
     if loc and loc[0] == "body":
         loc = loc[1:]
+    loc = [part for part in loc if not str(part).startswith(_BRANCH)]
     message = str(error["msg"]).removeprefix("Value error, ")
     field: FieldError = {"loc": list(loc), "msg": message, "type": str(error["type"])}
     value = error.get("input")

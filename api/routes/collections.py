@@ -11,7 +11,13 @@ from api.json_body import JsonRoute
 from api.openapi import answers, json_response
 from api.paging import PagingDep, page_of
 from api.routes.lists import list_response
-from api.schemas.collections import Collection, CollectionCreate, CollectionList, CollectionListBody
+from api.schemas.collections import (
+    Collection,
+    CollectionCreate,
+    CollectionFeatures,
+    CollectionList,
+    CollectionListBody,
+)
 from api.schemas.common import Deleted
 
 router = APIRouter(prefix="/v1/collections", tags=["collections"], route_class=JsonRoute)
@@ -53,6 +59,16 @@ async def list_by_get(
 async def get(context: ContextDep, access: ReadAccess, collection: PathName) -> Response:
     """With the number of its documents."""
     return json_response(await context.collection_service.get(access.namespace_id, collection))
+
+
+@router.get(
+    "/{collection}/features",
+    summary="List what can be searched",
+    responses=answers(CollectionFeatures, 400, 404),
+)
+async def features(context: ContextDep, access: ReadAccess, collection: PathName) -> Response:
+    """The vectors of its documents; keywords can always be searched."""
+    return json_response(await context.collection_service.features(access.namespace_id, collection))
 
 
 @router.delete("/{collection}", summary="Delete a collection", responses=answers(Deleted, 400, 403, 404, 504))

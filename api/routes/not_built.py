@@ -17,7 +17,6 @@ PUT    /namespaces/{id}
 GET    /namespaces/{id}/stats
 PATCH  /collections/{id}
 POST   /collections/{id}/clone
-GET    /collections/{id}/features
 PATCH  /collections/{id}/documents/bulk
 POST   /collections/{id}/documents/aggregate
 POST   /collections/{id}/documents/distinct

@@ -21,7 +21,12 @@ class Source(RequestModel):
 
 
 class FeatureExtractor(RequestModel):
-    """Which text of a document is embedded, and how."""
+    """Which text of a document is embedded, and how.
+
+    `text_extractor` embeds the text of the field that `input_mappings.text` names (or of several, given as a
+    list; by default `text`, else `content`) with the model `parameters.embedding_model`.
+    `passthrough_extractor` embeds nothing.
+    """
 
     feature_extractor_name: Annotated[str, Field(min_length=1, max_length=100)]
     version: Annotated[str, Field(min_length=1, max_length=50)] = "v1"
@@ -44,7 +49,9 @@ class CollectionCreate(RequestModel):
     ] = None
     enabled: bool = True
     metadata: dict[str, Any] | None = None
-    features: NotYet = None
+    features: Annotated[
+        list[str] | None, Field(min_length=1, description="The feature's URI, instead of feature_extractor.")
+    ] = None
     embedding_task: NotYet = None
     schedule: NotYet = None
     document_schema: NotYet = None
@@ -53,6 +60,29 @@ class CollectionCreate(RequestModel):
     cluster_applications: NotYet = None
     retriever_enrichments: NotYet = None
     retriever_transform: NotYet = None
+
+
+class FeatureIndex(BaseModel):
+    name: str
+    description: Annotated[str, Field(min_length=10)]
+    type: Literal["dense", "multi_dense"]
+    dimensions: int
+    distance: Literal["cosine"] = "cosine"
+
+
+class CollectionFeature(BaseModel):
+    """Vectors that a search of the collection can name."""
+
+    feature_address: str
+    feature_uri: str
+    feature_extractor_name: str
+    version: str
+    vector_index: FeatureIndex
+    primary: bool
+
+
+class CollectionFeatures(BaseModel):
+    features: list[CollectionFeature]
 
 
 class CollectionListBody(ListBody):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Self
 
 from fastapi import Query
-from pydantic import AfterValidator, BaseModel, Field, model_validator
+from pydantic import AfterValidator, BaseModel, Discriminator, Field, Tag, model_validator
 
 from api.schemas.common import NotYet, Pagination, PagingBody, RequestModel, Sort
 from shared.documents.store import RESERVED_FIELDS
@@ -18,7 +18,15 @@ BATCH_MAX = 1_000
 DocumentIds = Annotated[list[str], Field(min_length=1, max_length=BATCH_MAX)]
 
 
-VectorValues = dict[str, list[float] | list[list[float]]]
+def _count(value: Any) -> str:
+    return "$several" if isinstance(value, list) and value and isinstance(value[0], list) else "$one"
+
+
+# Tagged, so that an error names the number that is wrong, not every way in which the whole does not fit.
+VectorValue = Annotated[
+    Annotated[list[float], Tag("$one")] | Annotated[list[list[float]], Tag("$several")], Discriminator(_count)
+]
+VectorValues = dict[str, VectorValue]
 
 
 def _no_system_name(vectors: VectorValues | None) -> VectorValues | None:

@@ -11,7 +11,21 @@ from api.cursors import Cursors
 from api.directory import CollectionDirectory
 from api.paging import Page
 from api.pool import DocumentPool
-from api.schemas.collections import Collection, CollectionCreate, CollectionListBody, FeatureExtractor
+from api.schemas.collections import (
+    Collection,
+    CollectionCreate,
+    CollectionFeatures,
+    CollectionListBody,
+    FeatureExtractor,
+)
+from api.services.collection_features import (
+    Models,
+    extractor_of,
+    features,
+    ignored,
+    text_embedding,
+    vector_indexes,
+)
 from api.services.listing import Lister, Listing
 from shared import ids, keys
 from shared.clock import utc_now_iso
@@ -23,14 +37,18 @@ from shared.stores.resources import ResourceStore
 # Where documents of a batch go that names no collection. Hidden unless asked for.
 DIRECT_UPSERT = "_direct_upsert"
 
-# What clients must be shown where nothing is extracted.
-_NO_EXTRACTOR = FeatureExtractor(feature_extractor_name="passthrough_extractor", version="v1")
-
 
 class CollectionService:
     def __init__(
-        self, store: ResourceStore, directory: CollectionDirectory, pool: DocumentPool, cursors: Cursors
+        self,
+        store: ResourceStore,
+        directory: CollectionDirectory,
+        pool: DocumentPool,
+        cursors: Cursors,
+        models: Models,
     ) -> None:
+        """`models` are the embedding models of the installation, the default first."""
+        self._models = models
         self._store = store
         self._directory = directory
         self._pool = pool
@@ -41,7 +59,7 @@ class CollectionService:
 
         Raises:
             Conflict: the name is taken.
-            InvalidInput: the name is one of ours, or input_schema is malformed.
+            InvalidInput: the name is one of ours, input_schema is malformed, or no such extractor.
         """
         if request.collection_name == DIRECT_UPSERT:
             raise InvalidInput.at(
@@ -53,10 +71,14 @@ class CollectionService:
     async def _create(
         self, namespace_id: str, request: CollectionCreate, *, is_system: bool = False
     ) -> bytes:
-        collection = _collection(ids.collection_id(), request, is_system=is_system)
+        extractor = extractor_of(request)
+        embedding = text_embedding(extractor, self._models)
+        collection = _collection(ids.collection_id(), request, extractor, is_system=is_system)
         ref = CollectionRef(namespace_id, collection.collection_id)
         # First its place, then its record: a crash in between leaves an empty file, not a broken collection.
-        await self._pool.run(lambda documents: documents.create_collection(ref))
+        await self._pool.run(lambda documents: documents.create_collection(ref, embedding))
+        shape = await self._pool.run(lambda documents: documents.shape(ref))
+        collection.vector_indexes = vector_indexes(shape)
         try:
             await self._store.create(
                 namespace_id,
@@ -69,7 +91,8 @@ class CollectionService:
             if not isinstance(error, OutcomeUnknown):
                 await self._pool.run(lambda documents: documents.drop_collection(ref))
             raise
-        return orjson.dumps({**collection.model_dump(), "document_count": 0, "warnings": request.warnings()})
+        warnings = request.warnings() + ignored(extractor)
+        return orjson.dumps({**collection.model_dump(), "document_count": 0, "warnings": warnings})
 
     async def direct_upsert_id(self, namespace_id: str) -> str:
         """Id of the namespace's hidden collection, made on first use."""
@@ -86,8 +109,16 @@ class CollectionService:
         """The collection with its number of documents."""
         found = await self._store.get(namespace_id, id_or_name)
         ref = CollectionRef(namespace_id, found.resource_id)
-        count = await self._pool.run(lambda documents: documents.count(ref))
-        return {**found.answer(), "document_count": count}
+        count, shape = await self._pool.run(lambda documents: (documents.count(ref), documents.shape(ref)))
+        return {**found.answer(), "document_count": count, "vector_indexes": vector_indexes(shape)}
+
+    async def features(self, namespace_id: str, id_or_name: str) -> CollectionFeatures:
+        """What a search of the collection can name."""
+        found = await self._store.get(namespace_id, id_or_name)
+        ref = CollectionRef(namespace_id, found.resource_id)
+        return CollectionFeatures(
+            features=features(await self._pool.run(lambda documents: documents.shape(ref)))
+        )
 
     async def page(self, namespace_id: str, request: CollectionListBody, page: Page) -> Listing:
         visible = None if request.include_system else _is_user_made
@@ -124,9 +155,10 @@ class CollectionService:
             await self._store.delete(namespace_id, answer["collection_id"], answer["collection_name"])
 
 
-def _collection(collection_id: str, request: CollectionCreate, *, is_system: bool) -> Collection:
+def _collection(
+    collection_id: str, request: CollectionCreate, extractor: FeatureExtractor, *, is_system: bool
+) -> Collection:
     now = utc_now_iso()
-    extractor = request.feature_extractor or _NO_EXTRACTOR
     return Collection(
         collection_id=collection_id,
         collection_name=request.collection_name,

@@ -8,13 +8,11 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import ConfigDict, Discriminator, Field, Tag, model_validator
 
 from shared.documents import as_several
+from shared.embeddings.models import Task
 from workers.groups import GroupMode
 from workers.search.fusion import Method
 from workers.stages.base import FieldPath, StageParameters
 
-EmbeddingTask = Literal[
-    "retrieval_query", "retrieval_document", "semantic_similarity", "classification", "none"
-]
 CollectionIdentifiers = Annotated[
     list[str] | None,
     Field(min_length=1, max_length=100, description="Ids or names; the most specific place wins."),
@@ -27,7 +25,7 @@ class TextInput(StageParameters):
     input_mode: Literal["text"] = "text"
     value: str | None = Field(None, max_length=10_000, description="The text to search for.")
     text: str | None = Field(None, max_length=10_000, description="Old name of `value`.")
-    embedding_task: EmbeddingTask | None = Field(
+    embedding_task: Task | None = Field(
         None, description="What the text is embedded for; only models that take instructions differ."
     )
 

@@ -84,7 +84,14 @@ def test_a_batch_is_stored_whole_or_not_at_all(api: httpx.Client, books: str) ->
         ({"document_id": "x", "payload": {"_internal": {}}}, ["documents", 0, "_internal"]),
         ({"document_id": "x", "payload": []}, ["documents", 0, "payload"]),
         ({"document_id": "x", "vectors": {"v": [1e300]}}, ["documents", 0, "vectors", "v"]),
-        ({"document_id": "x", "vectors": {"v": [[1]]}}, ["documents", 0, "vectors", "v", 0]),
+        ({"document_id": "x", "vectors": {"v": [1, "a"]}}, ["documents", 0, "vectors", "v", 1]),
+        ({"document_id": "x", "vectors": {"v": [[1], ["a"]]}}, ["documents", 0, "vectors", "v", 1, 0]),
+        (
+            {"document_id": "x", "vectors": {"v": {"indices": [1], "values": [1]}}},
+            ["documents", 0, "vectors", "v"],
+        ),
+        ({"document_id": "x", "vectors": {"v": [[1], [1, 2]]}}, ["documents", 0, "vectors", "v"]),
+        ({"document_id": "x", "payload": {"searchable_at": "x"}}, ["documents", 0, "searchable_at"]),
         ({"document_id": "x", "vectors": {"_internal": [1]}}, ["documents", 0, "vectors"]),
         ({"document_id": "x", "acl": {"public": True}}, ["documents", 0, "acl"]),
     ],
@@ -100,7 +107,7 @@ def test_over_a_thousand_documents_are_refused(api: httpx.Client, books: str) ->
     assert places(refused(response, 422)) == [["documents"]]
 
 
-@pytest.mark.parametrize("option", [{"write_token": True}, {"idempotency_key": "k"}])
+@pytest.mark.parametrize("option", [{"idempotency_key": "k"}])
 def test_options_not_built_yet_are_refused(api: httpx.Client, books: str, option: Any) -> None:
     assert places(refused(_upsert(api, "books", options=option), 422)) == [["options", next(iter(option))]]
     assert ok(_upsert(api, "books", options={"write_token": False}))["inserted"] == 0
@@ -178,9 +185,9 @@ def test_a_get_lists_the_same(api: httpx.Client, books: str) -> None:
 
 def test_select_keeps_ids_and_the_paths_asked_for(api: httpx.Client, books: str) -> None:
     listed = _list(api, select=["shelf.row", "shelf.none", "title"], limit=1)
-    assert listed["results"] == [
-        {"document_id": "dune", "collection_id": books, "shelf": {"row": 2}, "title": "Dune"}
-    ]
+    [found] = listed["results"]
+    assert found.pop("searchable_at")
+    assert found == {"document_id": "dune", "collection_id": books, "shelf": {"row": 2}, "title": "Dune"}
     whole = _list(api, select=["shelf", "shelf.row"], limit=1)["results"][0]
     assert whole["shelf"] == {"row": 2, "place": "B"}
 

@@ -63,6 +63,7 @@ def test_the_snapshot_holds_what_a_worker_needs(
             "pre_filters": None,
             "on_error": "error",
             "description": None,
+            "output_alias": None,
         }
     ]
 
