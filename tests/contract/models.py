@@ -108,6 +108,25 @@ class CursorPagination(Contract):
     has_next: bool
 
 
+class KeysetPagination(Contract):
+    method: Literal["keyset"]
+    limit: Annotated[int, Field(ge=1)]
+    returned: Count
+    total: Count
+    next_cursor: dict[str, Any] | None
+    after: dict[str, Any] | None
+    has_next: bool
+
+
+class ScrollPagination(Contract):
+    method: Literal["scroll"]
+    scroll_id: str | None
+    limit: Annotated[int, Field(ge=1)]
+    returned: Count
+    total: Count
+    has_next: bool
+
+
 class ResultDocument(Contract):
     document_id: Text
     collection_id: Text
@@ -121,7 +140,10 @@ class ExecuteAnswer(Contract):
     execution_id: Annotated[str, Field(pattern=r"^exec_[A-Za-z0-9]+$")]
     status: Literal["pending", "processing", "completed", "degraded", "failed", "cancelled"]
     documents: list[ResultDocument]
-    pagination: Annotated[OffsetPagination | CursorPagination, Field(discriminator="method")]
+    pagination: Annotated[
+        OffsetPagination | CursorPagination | KeysetPagination | ScrollPagination,
+        Field(discriminator="method"),
+    ]
     stage_statistics: StageStatistics
     budget: Budget
     error: str | None = None

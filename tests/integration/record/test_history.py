@@ -29,7 +29,7 @@ PERMANENT = (
 def page(
     client: redis.Redis, status: str = "", below: str = "", offset: int = 0, limit: int = 10
 ) -> tuple[int, list[str]]:
-    total, *flat = fcall(client, "history", RETRIEVER, status, below, offset, limit)
+    total, *flat = fcall(client, "history", RETRIEVER, status, below, offset, limit, "-inf", "+inf")
     return total, [orjson.loads(summary)["execution_id"] for summary in flat[1::2]]
 
 
