@@ -76,10 +76,8 @@ class Estimator:
         seen = [profile[stage["stage_name"]] for profile in self.profiles if stage["stage_name"] in profile]
         notes = []
         if seen:
-            counts_in, counts_out, durations = zip(*seen, strict=True)
-            count_in = round(median(counts_in)) if before is None else min(before, round(median(counts_in)))
-            count_out, duration_ms = round(median(counts_out)), float(median(durations))
-            notes.append(f"median of {len(seen)} completed executions")
+            count_in, count_out, duration_ms = _medians(seen, before)
+            notes.append(f"median of {len(seen)} completed execution{'s' if len(seen) > 1 else ''}")
         else:
             looked_at = self.documents if before is None else before
             count_in, duration_ms = before or 0, _STAGE_MS + _DOCUMENT_MS * looked_at
@@ -122,6 +120,15 @@ class Estimator:
         if searched := top_k_of_searches(parameters):
             cuts.append(searched)
         return min(cuts, default=None)
+
+
+def _medians(seen: Sequence[tuple[int, int, float]], before: int | None) -> tuple[int, int, float]:
+    """(documents in, documents out, ms); fewer come out in proportion when fewer come in than usual."""
+    counts_in, counts_out, durations = zip(*seen, strict=True)
+    count_in, count_out = median(counts_in), median(counts_out)
+    if before is not None and before < count_in:
+        count_in, count_out = before, count_out * before / count_in
+    return round(count_in), round(count_out), float(median(durations))
 
 
 def top_k_of_searches(parameters: Mapping[str, Any]) -> int | None:
