@@ -5,7 +5,15 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    model_validator,
+)
 
 from api.schemas.common import ListBody, NotYet, PagingBody, RequestModel
 from api.schemas.pagination import SIZE_MAX, Pagination
@@ -130,6 +138,9 @@ class AdhocBody(RunBody):
         },
     )
 
+    inputs: Annotated[dict[str, Any], BeforeValidator(lambda value: {} if value is None else value)] = Field(
+        default_factory=dict, description="Values for the input_schema, if there is one."
+    )
     stages: list[Any] = Field(description="1 to 50 stages; GET /v1/retrievers/stages lists what there is.")
     collection_identifiers: list[str] | None = Field(
         None,

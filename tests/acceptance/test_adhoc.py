@@ -148,7 +148,7 @@ def test_a_failed_and_a_degraded_one(client: httpx.Client) -> None:
     failed = adhoc(client, search("trains"), failing())
     assert check_adhoc(failed).status == "failed"
     assert "this stage always fails" in failed["error"]
-    degraded = adhoc(client, search("trains"), failing(on_error="skip"))
+    degraded = adhoc(client, search("trains"), failing(on_error="skip"), inputs=None)
     assert check_adhoc(degraded).status == "degraded"
 
 
