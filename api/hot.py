@@ -8,10 +8,9 @@ response classes are left out.
 from __future__ import annotations
 
 import logging
-import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from urllib.parse import parse_qs, quote, unquote_to_bytes
+from urllib.parse import parse_qs, unquote_to_bytes
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -19,29 +18,22 @@ from api.auth import require
 from api.context import ApiContext
 from api.deps import Access
 from api.errors import MethodNotAllowed, error_response
-from api.services.executions import read, read_when, wait_reason
-from api.services.submit import submit
+from api.preference import Preference
+from api.services.execution_answers import answer_body, location_of, readable_id, with_legacy_results
+from api.services.executions import Owner, read, read_when, wait_reason
+from api.services.result_pages import paging_of, with_paging
+from api.services.submit import SubmitOptions, idempotency_key, submit
+from shared import ids
 from shared.errors import BadRequest, InvalidInput, TooLarge
 from shared.logs import log_event
 from shared.stores.executions import StoredExecution
 
 logger = logging.getLogger("kennel.api")
 
-WAIT_MAX_S = 60.0
 _NO_WORKER_RETRY_S = 5
-_IDEMPOTENCY_KEY_MAX_CHARS = 255
-_WAIT = re.compile(r"(?:^|[,;\s])wait\s*=\s*\"?(\d+(?:\.\d+)?)\"?", re.IGNORECASE)
-_RESPOND_ASYNC = re.compile(r"(?:^|[,;\s])respond-async(?:$|[,;\s])", re.IGNORECASE)
-_EXECUTION_ID = re.compile(r"exec_[A-Za-z0-9_-]{1,64}")
-# Query parameters of the contract that these operations do not do yet.
-_UNSUPPORTED_FLAGS = (
-    "return_presigned_urls",
-    "return_vectors",
-    "explain",
-    "include_legacy_results",
-    "stream",
-)
-_PAGING_QUERY = ("method", "page_size", "page_number", "limit", "cursor", "scroll_id")
+_FLAG = {"true": True, "1": True, "false": False, "0": False, "": False}
+_EXECUTE_REFUSES = ("return_presigned_urls", "stream")
+_GET_REFUSES = ("return_presigned_urls", "return_vectors", "explain", "stream")
 
 
 @dataclass(slots=True)
@@ -56,6 +48,13 @@ class Call:
         value = self.headers.get(name)
         return None if value is None else value.decode("utf-8", "replace")
 
+    def flag(self, name: str) -> bool:
+        """A boolean of the query; false when it is not there. Raises InvalidInput for another word."""
+        value = self.query[name][-1] if name in self.query else "false"
+        if value.lower() not in _FLAG:
+            raise InvalidInput.at(("query", name), "must be true or false", value=value)
+        return _FLAG[value.lower()]
+
 
 @dataclass(slots=True)
 class Answer:
@@ -68,27 +67,6 @@ class Answer:
 Operation = Callable[..., Awaitable[Answer]]
 
 
-@dataclass(frozen=True, slots=True)
-class Preference:
-    """RFC 7240: `Prefer: respond-async, wait=N`. What is not understood is ignored, as the RFC asks."""
-
-    wait_s: float | None
-    respond_async: bool
-
-    @classmethod
-    def of(cls, header: str | None) -> Preference:
-        if not header:
-            return cls(None, False)
-        wait = _WAIT.search(header)
-        return cls(min(float(wait[1]), WAIT_MAX_S) if wait else None, bool(_RESPOND_ASYNC.search(header)))
-
-    def applied(self) -> list[tuple[bytes, bytes]]:
-        parts = ["respond-async"] if self.respond_async else []
-        if self.wait_s is not None:
-            parts.append(f"wait={self.wait_s:g}")
-        return [(b"preference-applied", ", ".join(parts).encode())] if parts else []
-
-
 class FrontDoor:
     def __init__(self, app: ASGIApp, context: Callable[[], ApiContext]) -> None:
         self._app = app
@@ -97,6 +75,12 @@ class FrontDoor:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             match scope["raw_path"].split(b"/"):
+                case [b"", b"v1", b"retrievers", b"execute"]:
+                    await self._serve(scope, receive, send, "POST", _execute_adhoc)
+                    return
+                case [b"", b"v1", b"retrievers", b"executions", execution_id] if execution_id != b"list":
+                    await self._serve(scope, receive, send, "GET", _get_adhoc, execution_id)
+                    return
                 case [b"", b"v1", b"retrievers", retriever, b"executions", execution_id] if (
                     execution_id != b"list"
                 ):
@@ -177,50 +161,42 @@ async def _access(context: ApiContext, call: Call) -> Access:
     return Access(principal, namespace_id)
 
 
-async def _execute(context: ApiContext, call: Call, retriever: str) -> Answer:
+async def _execute(context: ApiContext, call: Call, owner: Owner) -> Answer:
     access = await _access(context, call)
     require(access.principal, "read")
-    _refuse_flags(call)
+    _refuse_flags(call, _EXECUTE_REFUSES, "is not supported yet; leave it out")
     preference = Preference.of(call.header(b"prefer"))
-    if preference.wait_s is not None:
-        wait_s = preference.wait_s
-    elif preference.respond_async:
-        wait_s = 0.0
-    else:
-        wait_s = access.principal.default_wait_s or context.settings.execute_wait_s
-    stored = await submit(
-        context,
-        access,
-        retriever,
-        call.body,
-        idempotency_key=_idempotency_key(call),
-        wait_s=wait_s,
+    call.flag("skip_cache")  # there is no cache yet, so both values do the same
+    options = SubmitOptions(
+        wait_s=preference.execute_wait_s(access.principal, context.settings),
+        idempotency_key=idempotency_key(call.header(b"idempotency-key")),
+        return_vectors=call.flag("return_vectors"),
+        explain=call.flag("explain"),
     )
-    return await _submitted(context, stored, preference)
+    legacy_results = call.flag("include_legacy_results")
+    stored = await submit(context, access, owner, call.body, options)
+    return await _submitted(context, with_legacy_results(stored) if legacy_results else stored, preference)
+
+
+async def _execute_adhoc(context: ApiContext, call: Call) -> Answer:
+    return await _execute(context, call, None)
 
 
 async def _submitted(context: ApiContext, stored: StoredExecution, preference: Preference) -> Answer:
-    execution_id = stored.execution_id
-    status = 202 if preference.respond_async and not stored.is_terminal else 200
-    location = f"/v1/retrievers/{quote(stored.retriever_id)}/executions/{execution_id}"
     await _learn_wait_reason(context, stored)
     answer = _described(context, stored)
-    answer.status = status
-    answer.headers.append((b"location", location.encode()))
+    answer.status = 202 if preference.respond_async and not stored.is_terminal else 200
+    answer.headers.append((b"location", location_of(stored).encode()))
     answer.headers += preference.applied()
     return answer
 
 
-async def _get(context: ApiContext, call: Call, retriever: str, execution_id: str) -> Answer:
+async def _get(context: ApiContext, call: Call, owner: Owner, execution_id: str) -> Answer:
     access = await _access(context, call)
     require(access.principal, "read")
-    _refuse_flags(call)
-    if call.query and any(name in call.query for name in _PAGING_QUERY):
-        raise InvalidInput(
-            "paging a finished execution by GET is not supported yet; send its cursor to execute"
-        )
-    if not _EXECUTION_ID.fullmatch(execution_id):
-        execution_id = "exec_-"  # no execution has such an id: the same 404 as for any unknown one
+    _refuse_flags(call, _GET_REFUSES, "cannot change a stored result; send it with execute")
+    paging = paging_of(call.query) if call.query else None
+    execution_id = readable_id(execution_id)
     known = call.header(b"if-none-match")
     preference = Preference.of(call.header(b"prefer"))
     if preference.wait_s:
@@ -229,15 +205,23 @@ async def _get(context: ApiContext, call: Call, retriever: str, execution_id: st
         def satisfied(stored: StoredExecution) -> bool:
             return stored.is_terminal or (known is not None and not _matches(known, _etag(context, stored)))
 
-        stored = await read_when(context, access, retriever, execution_id, preference.wait_s, satisfied)
+        stored = await read_when(context, access, owner, execution_id, preference.wait_s, satisfied)
     else:
-        stored = await read(context, access, retriever, execution_id)
+        stored = await read(context, access, owner, execution_id)
     await _learn_wait_reason(context, stored)
     if known is not None and _matches(known, _etag(context, stored)):
         return Answer(304, headers=[*_state_headers(context, stored), *preference.applied()])
+    if paging is not None:
+        stored = await with_paging(context, access, owner, stored, paging)
+    if call.flag("include_legacy_results"):
+        stored = with_legacy_results(stored)
     answer = _described(context, stored)
     answer.headers += preference.applied()
     return answer
+
+
+async def _get_adhoc(context: ApiContext, call: Call, execution_id: str) -> Answer:
+    return await _get(context, call, None, execution_id)
 
 
 async def _learn_wait_reason(context: ApiContext, stored: StoredExecution) -> None:
@@ -247,10 +231,10 @@ async def _learn_wait_reason(context: ApiContext, stored: StoredExecution) -> No
 
 
 def _described(context: ApiContext, stored: StoredExecution) -> Answer:
-    reason = wait_reason(context, stored)
-    waiting = b',"wait_reason":"' + reason.encode() + b'"' if reason else b',"wait_reason":null'
-    body = stored.head + stored.state + waiting + stored.detail
-    return Answer(200, body, _state_headers(context, stored))
+    headers = _state_headers(context, stored)
+    if ids.is_adhoc(stored.retriever_id):
+        headers.append((b"x-execution-mode", b"adhoc"))
+    return Answer(200, answer_body(context, stored), headers)
 
 
 def _state_headers(context: ApiContext, stored: StoredExecution) -> list[tuple[bytes, bytes]]:
@@ -273,18 +257,7 @@ def _matches(header: str, etag: str) -> bool:
     return any(candidate in (etag, "*") for candidate in candidates)
 
 
-def _idempotency_key(call: Call) -> str | None:
-    """The header's value, quoted (the IETF draft) or bare."""
-    value = call.header(b"idempotency-key")
-    if value is None:
-        return None
-    bare = value.strip().removeprefix('"').removesuffix('"')
-    if not 1 <= len(bare) <= _IDEMPOTENCY_KEY_MAX_CHARS:
-        raise BadRequest(f"Idempotency-Key must have 1 to {_IDEMPOTENCY_KEY_MAX_CHARS} characters")
-    return bare
-
-
-def _refuse_flags(call: Call) -> None:
-    for name in _UNSUPPORTED_FLAGS if call.query else ():
-        if any(value.lower() not in ("false", "0", "") for value in call.query.get(name, ())):
-            raise InvalidInput.at(("query", name), "is not supported yet; leave it out")
+def _refuse_flags(call: Call, names: Sequence[str], reason: str) -> None:
+    for name in names if call.query else ():
+        if call.flag(name):
+            raise InvalidInput.at(("query", name), reason)

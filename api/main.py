@@ -17,6 +17,8 @@ from api.context import ApiContext
 from api.hot import FrontDoor
 from api.middleware import Boundary
 from api.routes import (
+    adhoc,
+    batch,
     collections,
     documents,
     executions,
@@ -37,7 +39,19 @@ from shared.stores.api_keys import ensure_key
 _RETRY_S = 1.0
 
 # Fixed words come before the ids they could be taken for (contract 1.3).
-_ROUTERS = (not_built, health, identity, stages, namespaces, collections, documents, executions, retrievers)
+_ROUTERS = (
+    not_built,
+    health,
+    identity,
+    stages,
+    namespaces,
+    collections,
+    documents,
+    adhoc,
+    batch,
+    executions,
+    retrievers,
+)
 
 logger = logging.getLogger("kennel.api")
 

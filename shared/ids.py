@@ -8,6 +8,7 @@ COLLECTION_PREFIX = "col_"
 
 # Crockford's base 32 without i, l, o, u: no look-alikes, safe in URLs, Lua patterns and file names.
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+_ADHOC = "adhoc_"
 
 
 def _token(length: int) -> str:
@@ -21,6 +22,15 @@ def execution_id() -> str:
 
 def retriever_id() -> str:
     return "ret_" + _token(16)
+
+
+def adhoc_retriever_id(namespace_id: str) -> str:
+    """What stands in the place of a retriever for the ad-hoc executions of a namespace."""
+    return _ADHOC + namespace_id
+
+
+def is_adhoc(retriever_id: str) -> bool:
+    return retriever_id.startswith(_ADHOC)
 
 
 def collection_id() -> str:

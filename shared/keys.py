@@ -5,7 +5,7 @@
 | kennel:exec:<id>                      | hash   | the execution record (docs/record.md)         | Lua only          | result_ttl_s after the end |
 | kennel:docs:<id>                      | list   | result documents when they are over one page  | finish            | with its record   |
 | kennel:sum:<id>                       | string | summary of an ended execution, its tombstone  | Lua only          | summary_ttl_s     |
-| kennel:hist:<retriever id>            | zset   | execution ids by sequence number              | submit            | summary_ttl_s     |
+| kennel:hist:<retriever id>            | zset   | execution ids by sequence number; ad-hoc ones under `adhoc_<namespace id>` | submit | summary_ttl_s |
 | kennel:hist:<retriever id>:<status>   | zset   | the same, one per status but processing       | Lua only          | summary_ttl_s     |
 | kennel.<class>                        | list   | the Celery queue of a priority class          | Lua, Celery       | permanent, <= queue_max |
 | kennel.embed                          | list   | the Celery queue of embedding tasks           | Lua, Celery       | permanent, <= collections |
@@ -61,6 +61,7 @@ LUA = {
     "IDEMPOTENCY": "kennel:idem:",
     "RETRIEVER": "kennel:retriever:",
     "COLLECTION": "kennel:collection:",
+    "NAMESPACE": "kennel:namespace:",
     "DEFINITION": "kennel:def:",
     "DELETING": DELETING,
 }

@@ -77,17 +77,20 @@ class DefinitionCache:
         return definition
 
     def _load(self, claim: Claim) -> Definition:
-        key = keys.definition(claim.retriever_id, claim.version)
-        raw = through_outage(lambda: self._read(key), patience_s=_PATIENCE_S)
-        if raw is None:
-            raise StageError(f"version {claim.version} of retriever {claim.retriever_id} no longer exists")
-        body = orjson.loads(raw)
+        body = orjson.loads(claim.definition or self._snapshot(claim))
         limits = body.get("budget_limits") or {}
         return Definition(
             body["retriever_name"],
             tuple(_planned(index, stage) for index, stage in enumerate(body["stages"])),
             Budget(limits.get("max_credits"), limits.get("max_time_ms")),
         )
+
+    def _snapshot(self, claim: Claim) -> bytes:
+        key = keys.definition(claim.retriever_id, claim.version)
+        raw = through_outage(lambda: self._read(key), patience_s=_PATIENCE_S)
+        if raw is None:
+            raise StageError(f"version {claim.version} of retriever {claim.retriever_id} no longer exists")
+        return raw
 
 
 def _planned(index: int, stage: Mapping[str, Any]) -> PlannedStage:

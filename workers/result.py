@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
 
 import orjson
 
-from shared.documents import DocumentStore
+from shared.documents import CollectionRef, DocumentStore
 from shared.filters import SortKey
 from shared.models.document import Document
-from shared.models.execution import Claim, Status, pagination_of
+from shared.models.execution import Claim, Page, Status, pagination_of, profile_of, with_limits
 from shared.result_cursor import next_cursor
 from shared.stores.ledger import Outcome
 from workers.books import Books
-from workers.failure import StageFailed
+from workers.keyset import Keyset
+from workers.result_rows import ResultRows
 
 
 class Result:
@@ -32,43 +35,38 @@ class Result:
         """
         self._claim = claim
         self._documents = documents
-        self._order = order
+        self._keyset = Keyset(documents, order, several_collections=len(claim.request.collection_ids) > 1)
         self._store = store
 
     def outcome(self, books: Books, *, cursor_secret: bytes, max_bytes: int) -> Outcome:
-        """Raises StageFailed when the result is too large or no JSON."""
-        rows = [_row(document) for document in self._documents]
-        _refuse_oversized(rows, max_bytes)
-        page = self._claim.request.page
+        """Raises StageFailed when the result is too large or no JSON, or does not fit the page asked for."""
+        page = self._page()
+        writer = ResultRows(self._claim.request, self._refs(), self._store, max_bytes)
+        rows = writer.write(self._documents)
         shown = rows[page.offset : page.offset + page.size]
-        cursor = next_cursor(self._claim.execution_id, page, len(rows), cursor_secret)
-        pagination = pagination_of(page, len(rows), len(shown), cursor)
+        pagination = pagination_of(page, len(rows), len(shown), self._following(page, cursor_secret))
         detail = books.detail([orjson.Fragment(row) for row in shown], pagination)
         return Outcome(
             Status.DEGRADED if books.degraded else Status.COMPLETED,
             None,
             books.stages_completed,
-            detail,
+            with_limits(detail, writer.limits()),
             books.figures(len(shown)),
             documents=rows if len(shown) < len(rows) else (),
+            profile=profile_of(books.statistics()),
         )
 
+    def _page(self) -> Page:
+        page = self._claim.request.page
+        return page if page.after is None else replace(page, offset=self._keyset.start(page.after))
 
-def _refuse_oversized(rows: Sequence[bytes], max_bytes: int) -> None:
-    size_bytes = sum(map(len, rows))
-    if size_bytes > max_bytes:
-        raise StageFailed(
-            f"the result has {size_bytes:,} bytes, over the limit of {max_bytes:,}; "
-            "keep fewer documents (final_top_k, sample) or smaller ones"
-        )
+    def _following(self, page: Page, cursor_secret: bytes) -> Any:
+        """What leads to the page after this one; None where there is none."""
+        total = len(self._documents)
+        end = page.offset + page.size
+        if page.method == "keyset":
+            return self._keyset.marker(self._documents[end - 1]) if end < total else None
+        return next_cursor(self._claim.execution_id, page, total, cursor_secret)
 
-
-def _row(document: Document) -> bytes:
-    """The document as the result holds it. Raises StageFailed when a stage attached what JSON cannot hold."""
-    try:
-        return orjson.dumps(document.result())
-    except TypeError as error:
-        raise StageFailed(
-            f"document {document.document_id!r} cannot be written as JSON ({error}); "
-            f"a stage attached one of {', '.join(sorted(document.attached))}"
-        ) from error
+    def _refs(self) -> list[CollectionRef]:
+        return [CollectionRef(self._claim.namespace_id, each) for each in self._claim.request.collection_ids]

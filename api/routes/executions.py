@@ -2,107 +2,33 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import orjson
-from fastapi import APIRouter, Body, Header, Response
-from pydantic import BaseModel, ConfigDict, Field
+from fastapi import APIRouter, Body, Header, Query, Response
 
 from api.deps import ContextDep, PathId, PathName, ReadAccess
 from api.json_body import JsonRoute
-from api.openapi import answers
+from api.openapi import answers, json_response
 from api.paging import PagingDep, page_of
-from api.schemas.execution import ExecuteBody, ExecutionsListBody
+from api.schemas.execution import ExecuteBody, ExecutionsListBody, ExplainBody
+from api.schemas.execution_answers import (
+    Execution,
+    ExecutionHistory,
+    ExecutionProfile,
+    ExecutionStatus,
+    ExplainAnswer,
+)
+from api.schemas.pagination import StoredPaging
+from api.services.execution_answers import readable_id
+from api.services.execution_views import profile_of_execution, status_of_execution
+from api.services.explain import explain_plan
 from api.services.history import list_executions
 
 router = APIRouter(prefix="/v1/retrievers", tags=["executions"], route_class=JsonRoute)
 
 
-class StageStatistics(BaseModel):
-    """What one stage did."""
-
-    input_count: int = Field(ge=0)
-    output_count: int = Field(ge=0)
-    duration_ms: float = Field(ge=0)
-    efficiency: float = Field(ge=0, description="output / input; 0 when the input is empty.")
-    cache_hit: bool = False
-    stage_cache_hit: bool = False
-    error: str | None = Field(None, description="Why the stage was skipped or failed.")
-    metadata: dict[str, Any] | None = None
-
-
-class Statistics(BaseModel):
-    """Statistics of the stages that have ended so far, by stage name."""
-
-    stages: dict[str, StageStatistics]
-    total_time_ms: float = Field(ge=0)
-    credits_used: float = Field(ge=0)
-
-
-class Execution(BaseModel):
-    """An execution, whatever its state; every field is there at every moment."""
-
-    model_config = ConfigDict(extra="allow")
-
-    execution_id: str
-    retriever_id: str
-    retriever_name: str
-    status: str = Field(description="pending, processing, completed, degraded, failed or cancelled.")
-    revision: int = Field(description="Grows with every change; also the ETag.")
-    attempt: int = Field(description="How many times a worker has started it.")
-    created_at: str
-    started_at: str | None
-    completed_at: str | None
-    expires_at: str | None = Field(description="When its result will be gone.")
-    current_stage: str | None
-    stages_completed: int = Field(ge=0)
-    total_stages: int = Field(ge=0)
-    wait_reason: str | None = Field(description="Why it is pending: queued or no_worker_online.")
-    documents: list[dict[str, Any]]
-    pagination: dict[str, Any]
-    stage_statistics: Statistics
-    budget: dict[str, Any]
-    error: str | None
-    warnings: list[str]
-    interpretation: dict[str, Any]
-
-
-class ExecutionSummary(BaseModel):
-    """One line of the history."""
-
-    execution_id: str
-    retriever_id: str
-    status: str
-    created_at: str
-    completed_at: str | None
-    duration_ms: float = Field(ge=0, description="Run time over all attempts, without the time in the queue.")
-    credits_used: float = Field(ge=0)
-    total_processed: int = Field(ge=0)
-    total_returned: int = Field(ge=0)
-    cache_hit_rate: float | None
-    inputs_hash: str | None
-    query_summary: str | None
-
-
-class HistoryPagination(BaseModel):
-    """Where the page stands."""
-
-    total: int = Field(ge=0)
-    limit: int = Field(ge=0)
-    offset: int = Field(ge=0)
-    has_next: bool
-    next_cursor: str | None
-
-
-class ExecutionHistory(BaseModel):
-    """A page of executions, newest first unless `sorts` says otherwise."""
-
-    results: list[ExecutionSummary]
-    pagination: HistoryPagination
-    warnings: list[str]
-
-
-def _served_by_the_front_door() -> Response:
+def served_by_the_front_door() -> Response:
     raise AssertionError("api.hot.FrontDoor answers this path before the framework sees it")
 
 
@@ -118,6 +44,12 @@ async def execute(
     retriever: PathName,
     access: ReadAccess,
     body: Annotated[ExecuteBody | None, Body()] = None,
+    return_vectors: bool = False,
+    explain: bool = False,
+    skip_cache: bool = False,
+    include_legacy_results: Annotated[
+        bool, Query(description="Add `results`, a copy of the documents.")
+    ] = False,
     prefer: Annotated[
         str | None, Header(description="`wait=N` holds the answer; `respond-async` answers 202.")
     ] = None,
@@ -129,25 +61,71 @@ async def execute(
 
     Inputs are checked against the retriever's input_schema before anything is stored.
     """
-    return _served_by_the_front_door()
+    return served_by_the_front_door()
 
 
 @router.get(
     "/{retriever}/executions/{execution_id}",
     summary="Get an execution",
-    responses=answers(Execution, 400, 404, 410),
+    responses=answers(Execution, 400, 404, 410, 422),
 )
 async def get_execution(
     retriever: PathName,
     execution_id: PathId,
     access: ReadAccess,
+    paging: Annotated[StoredPaging, Query()],
+    include_legacy_results: bool = False,
     if_none_match: Annotated[
         str | None, Header(description="An ETag; 304 while nothing has changed.")
     ] = None,
     prefer: Annotated[str | None, Header(description="`wait=N`: hold until it changes (or ends).")] = None,
 ) -> Response:
-    """Status, progress and statistics as they are now, and the documents once it has ended."""
-    return _served_by_the_front_door()
+    """Status, progress and statistics as they are now, and the documents once it has ended.
+
+    The paging of the query reads another page of the stored result; until there is one it changes nothing.
+    """
+    return served_by_the_front_door()
+
+
+@router.get(
+    "/{retriever}/executions/{execution_id}/status",
+    summary="Get the live status of an execution",
+    responses=answers(ExecutionStatus, 400, 404),
+)
+async def get_status(
+    retriever: PathName, execution_id: PathId, context: ContextDep, access: ReadAccess
+) -> Response:
+    """From the record; after its expiry from the history."""
+    return json_response(await status_of_execution(context, access, retriever, readable_id(execution_id)))
+
+
+@router.get(
+    "/{retriever}/executions/{execution_id}/profile",
+    summary="Get the timings and counts of an execution's stages",
+    responses=answers(ExecutionProfile, 400, 404, 410),
+)
+async def get_profile(
+    retriever: PathName, execution_id: PathId, context: ContextDep, access: ReadAccess
+) -> Response:
+    """Of the stages that have ended so far."""
+    return json_response(await profile_of_execution(context, access, retriever, readable_id(execution_id)))
+
+
+@router.post(
+    "/{retriever}/execute/explain",
+    summary="Explain what an execution would do and cost",
+    responses=answers(ExplainAnswer, 400, 404, 422),
+)
+async def explain_execution(
+    retriever: PathName,
+    context: ContextDep,
+    access: ReadAccess,
+    body: Annotated[ExplainBody | None, Body()] = None,
+) -> Response:
+    """Nothing runs. The numbers are medians of the newest executions, or a guess that says so."""
+    asked = body or ExplainBody()
+    plan = await explain_plan(context, access, retriever, asked.inputs or {})
+    return json_response(plan | {"warnings": asked.warnings()})
 
 
 @router.post(

@@ -34,15 +34,8 @@ ANY    /retrievers/benchmarks/{rest:path}
 ANY    /retrievers/interactions
 ANY    /retrievers/interactions/{rest:path}
 ANY    /retrievers/evaluations/{rest:path}
-POST   /retrievers/execute
-GET    /retrievers/executions/{execution_id}
-POST   /retrievers/executions/list
 PATCH  /retrievers/{id}
 POST   /retrievers/{id}/clone
-POST   /retrievers/{id}/execute/batch
-POST   /retrievers/{id}/execute/explain
-GET    /retrievers/{id}/executions/{execution_id}/status
-GET    /retrievers/{id}/executions/{execution_id}/profile
 ANY    /retrievers/{id}/evaluations
 ANY    /retrievers/{id}/evaluations/{rest:path}
 ANY    /alerts

@@ -2,79 +2,95 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    model_validator,
+)
 
-from api.schemas.common import ListBody, NotYet, RequestModel
+from api.schemas.common import ListBody, NotYet, PagingBody, RequestModel
+from api.schemas.pagination import SIZE_MAX, Pagination
+from api.schemas.retrievers import BudgetLimits
+from shared.errors import InvalidInput, dotted
+from shared.filters.paths import validate_path
 from shared.models.execution import Page
+from shared.plan import ignored_keys
+
+_EXPAND_MAX = 20
 
 
-class OffsetPagination(BaseModel):
-    """Page by number; every page is an execution of its own."""
-
-    model_config = ConfigDict(strict=True, extra="forbid")
-
-    method: Literal["offset"]
-    page_size: int = Field(10, ge=1, le=500, description="Documents per page.")
-    page_number: int = Field(1, ge=1, le=1_000_000, description="Which page, from 1.")
-
-    def page(self) -> Page:
-        return Page("offset", self.page_size, (self.page_number - 1) * self.page_size)
-
-
-class CursorPagination(BaseModel):
-    """Page by cursor; the further pages are read from the stored result of the first call."""
-
-    model_config = ConfigDict(strict=True, extra="forbid")
-
-    method: Literal["cursor"] = "cursor"
-    limit: int | None = Field(None, ge=1, le=500, description="Documents per page; 20 when absent.")
-    cursor: str | None = Field(None, description="`pagination.cursor` of the answer before.")
-
-    def page(self) -> Page:
-        return Page("cursor", self.limit or 20, 0)
-
-
-def _method(value: Any) -> str:
-    method = value.get("method", "cursor") if isinstance(value, dict) else getattr(value, "method", None)
-    return method.lower() if isinstance(method, str) else "cursor"
-
-
-def _lower_method(value: Any) -> Any:
-    """The contract's sources write the method in capitals and in lower case."""
-    if not isinstance(value, dict):
-        raise ValueError('must be an object such as {"method": "cursor", "limit": 20}')
-    if isinstance(value.get("method"), str):
-        method = value["method"].lower()
-        if method in ("scroll", "keyset"):
-            raise ValueError(f"method {method!r} is not supported yet; use cursor or offset")
-        return {**value, "method": method}
-    return value
-
-
-Pagination = Annotated[
-    Annotated[OffsetPagination, Tag("offset")] | Annotated[CursorPagination, Tag("cursor")],
-    Discriminator(_method),
-    BeforeValidator(_lower_method),
-]
+def _path(value: str) -> str:
+    try:
+        return validate_path(value)
+    except InvalidInput as error:
+        raise ValueError(error.errors[0]["msg"]) from error
 
 
 class Consistency(BaseModel):
-    """Reads always see every acknowledged write, so each mode is satisfied."""
+    """How fresh a search by vectors must be; everything else always sees every acknowledged write."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    mode: Literal["strong", "eventual"]
+    max_staleness_ms: int | None = Field(None, ge=0)
+
+
+class RunBody(RequestModel):
+    """What all ways to run a pipeline have in common."""
 
     model_config = ConfigDict(strict=True)
 
-    mode: Literal["strong", "eventual"] = "eventual"
-    max_staleness_ms: int | None = Field(None, ge=0)
-    write_token: NotYet = None
+    inputs: dict[str, Any] = Field(default_factory=dict, description="Values for the input_schema.")
+    collection_identifiers: list[str] | None = None
+    pagination: Pagination | None = Field(
+        None, description="Which slice of the result to answer; cursor, 20."
+    )
+    filters: dict[str, Any] | None = Field(None, description="Filter tree AND-ed with the stages' own.")
+    limit: int | None = Field(None, ge=1, le=SIZE_MAX, description="Page size when `pagination` is absent.")
+    page_size: int | None = Field(None, ge=1, le=SIZE_MAX, description="Alias of `limit`.")
+    expand: list[Annotated[str, AfterValidator(_path)]] | None = Field(
+        None,
+        max_length=_EXPAND_MAX,
+        description="Fields holding document ids; those documents are attached under `_expanded`.",
+    )
+    return_vectors: bool = Field(False, description="Add each document's vectors to its payload.")
+    consistency: Consistency | None = None
+    write_token: str | None = Field(
+        None, max_length=4_096, description="Of an earlier write, which the run is to see."
+    )
+    stream: NotYet = False
+    return_presigned_urls: NotYet = False
+    settings: dict[str, Any] | None = Field(None, description="Sent by a client layer; has no meaning.")
+
+    @model_validator(mode="after")
+    def _one_size(self) -> Self:
+        if self.limit and self.page_size and self.limit != self.page_size:
+            raise ValueError("limit and page_size are the same thing; send one of them")
+        return self
+
+    def page(self) -> Page:
+        if self.pagination is not None:
+            return self.pagination.page()
+        return Page("cursor", self.limit or self.page_size or 20)
+
+    def warnings(self) -> list[str]:
+        found = super().warnings()
+        if self.pagination is not None and (self.limit or self.page_size):
+            found.append("pagination was given, so limit was ignored")
+        return found
 
 
-class ExecuteBody(RequestModel):
+class ExecuteBody(RunBody):
     """POST /v1/retrievers/{retriever}/execute."""
 
     model_config = ConfigDict(
-        strict=True,
         json_schema_extra={
             "example": {
                 "inputs": {"query": "read a file line by line", "top_k": 10},
@@ -83,51 +99,68 @@ class ExecuteBody(RequestModel):
         },
     )
 
-    inputs: dict[str, Any] = Field(
-        default_factory=dict, description="Values for the retriever's input_schema."
-    )
     collection_identifiers: list[str] | None = Field(
         None,
         min_length=1,
         max_length=1000,
         description="Collection ids and names that replace the retriever's own.",
     )
-    pagination: Pagination | None = Field(
-        None, description="Which slice of the result to answer; cursor, 20."
-    )
-    filters: dict[str, Any] | None = Field(None, description="Filter tree AND-ed with the stages' own.")
-    limit: int | None = Field(None, ge=1, le=500, description="Page size when `pagination` is absent.")
-    page_size: int | None = Field(None, ge=1, le=500, description="Alias of `limit`.")
     skip_cache: bool = Field(False, description="There is no cache yet, so both values do the same.")
-    consistency: Consistency | None = None
-    stream: NotYet = False
-    expand: NotYet = None
-    return_vectors: NotYet = False
-    return_presigned_urls: NotYet = False
-    explain: NotYet = False
+    explain: bool = Field(False, description="Add `explain_plan` to the answer.")
     target_collection_id: NotYet = None
-    settings: dict[str, Any] | None = Field(None, description="Sent by a client layer; has no meaning.")
 
-    @model_validator(mode="after")
-    def _one_size(self) -> ExecuteBody:
-        if self.limit and self.page_size and self.limit != self.page_size:
-            raise ValueError("limit and page_size are the same thing; send one of them")
-        return self
 
-    def page(self) -> Page:
-        if self.pagination is not None:
-            return self.pagination.page()
-        return Page("cursor", self.limit or self.page_size or 20, 0)
+class ExplainBody(RequestModel):
+    """POST /v1/retrievers/{retriever}/execute/explain; may be empty."""
+
+    inputs: dict[str, Any] | None = Field(
+        None, description="Hypothetical inputs, not checked; they fill the parameters that cut."
+    )
+
+
+class AdhocBody(RunBody):
+    """POST /v1/retrievers/execute: a retriever that is run once and not stored."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "inputs": {"kind": "class"},
+                "stages": [
+                    {
+                        "stage_name": "kind",
+                        "config": {
+                            "stage_id": "attribute_filter",
+                            "parameters": {"field": "kind", "operator": "eq", "value": "{{INPUT.kind}}"},
+                        },
+                    }
+                ],
+            }
+        },
+    )
+
+    inputs: Annotated[dict[str, Any], BeforeValidator(lambda value: {} if value is None else value)] = Field(
+        default_factory=dict, description="Values for the input_schema, if there is one."
+    )
+    stages: list[Any] = Field(description="1 to 50 stages; GET /v1/retrievers/stages lists what there is.")
+    collection_identifiers: list[str] | None = Field(
+        None,
+        max_length=1000,
+        validation_alias=AliasChoices("collection_identifiers", "collection_ids"),
+        description="Ids or names; none = every collection. `collection_ids` is another name.",
+    )
+    input_schema: dict[str, Any] | None = Field(
+        None, description="Input name -> {type, required, default, …}; checked when given."
+    )
+    filters: dict[str, Any] | None = Field(
+        None,
+        validation_alias=AliasChoices("filters", "pre_filters"),
+        description="Filter tree AND-ed with the stages' own. `pre_filters` is another name.",
+    )
+    budget_limits: BudgetLimits | None = None
 
     def warnings(self) -> list[str]:
-        found = super().warnings()
-        if self.pagination is not None and (self.limit or self.page_size):
-            found.append("pagination was given, so limit was ignored")
-        return found
-
-    @property
-    def cursor(self) -> str | None:
-        return self.pagination.cursor if isinstance(self.pagination, CursorPagination) else None
+        unknown = [dotted(loc) for loc in ignored_keys(self.stages)]
+        return super().warnings() + [f"the key {place!r} is unknown and was ignored" for place in unknown]
 
 
 class ExecutionsListBody(ListBody):
@@ -137,3 +170,22 @@ class ExecutionsListBody(ListBody):
         None, description="pending, processing (or running), completed, degraded, failed, cancelled."
     )
     search: NotYet = None
+
+
+def _utc(value: datetime) -> datetime:
+    """A time without a zone is UTC."""
+    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+Instant = Annotated[datetime, AfterValidator(_utc)]
+
+
+class AdhocListBody(PagingBody):
+    """POST /v1/retrievers/executions/list; may be empty."""
+
+    status: str | None = Field(
+        None, description="pending, processing (or running), completed, degraded, failed, cancelled."
+    )
+    start_time: Instant | None = Field(None, description="Submitted at or after (ISO 8601).")
+    end_time: Instant | None = Field(None, description="Submitted at or before (ISO 8601).")
+    count_only: bool = Field(False, description="Only the total, without the executions.")

@@ -1,40 +1,39 @@
-"""Reading executions: now, when something changes, page by page, and their history."""
+"""Reading executions: now, or when something changes."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import replace
-from typing import Any
 
 import orjson
 
 from api.context import ApiContext
 from api.deps import Access
-from api.schemas.execution import CursorPagination, ExecuteBody
+from shared import ids
 from shared.errors import Gone, NotFound
-from shared.models.execution import pagination_of
-from shared.result_cursor import next_cursor, open_cursor
 from shared.stores.executions import StoredExecution
 
 # Publications can be lost; a waiting request looks again this often.
 _LOOK_AGAIN_S = 1.5
 
+# Whose execution it is: the id or name of a retriever; None for an ad-hoc one, which has none.
+Owner = str | None
 
-async def read(context: ApiContext, access: Access, id_or_name: str, execution_id: str) -> StoredExecution:
+
+async def read(context: ApiContext, access: Access, owner: Owner, execution_id: str) -> StoredExecution:
     """The execution as it is now.
 
     Raises:
         NotFound: unknown here. Gone: its retention has ended; the details are its tombstone.
     """
     stored = await context.executions.read(execution_id)
-    return await _visible(context, access, id_or_name, execution_id, stored)
+    return await _visible(context, access, owner, execution_id, stored)
 
 
 async def read_when(
     context: ApiContext,
     access: Access,
-    id_or_name: str,
+    owner: Owner,
     execution_id: str,
     wait_s: float,
     satisfied: Callable[[StoredExecution], bool],
@@ -42,7 +41,7 @@ async def read_when(
     """As `read`, held until `satisfied` or the time is over."""
     with context.wakeups.listening(execution_id) as changed:
         stored = await context.executions.watch(execution_id, context.wakeups.name)
-        found = await _visible(context, access, id_or_name, execution_id, stored)
+        found = await _visible(context, access, owner, execution_id, stored)
         return await until(context, found, execution_id, changed, wait_s, satisfied)
 
 
@@ -51,31 +50,6 @@ def wait_reason(context: ApiContext, stored: StoredExecution) -> str | None:
     if stored.status != "pending":
         return None
     return "no_worker_online" if context.health.workers_online_cached == 0 else "queued"
-
-
-async def next_page(
-    context: ApiContext, access: Access, id_or_name: str, body: ExecuteBody
-) -> StoredExecution:
-    """A further page of a stored result: the same execution, nothing runs, nothing is charged.
-
-    Raises:
-        BadRequest: the cursor is not ours. NotFound, Gone: as `read`.
-    """
-    assert isinstance(body.pagination, CursorPagination)
-    secret = await context.cursors.secret()
-    execution_id, page = open_cursor(body.pagination.cursor or "", secret)
-    page = replace(page, size=body.pagination.limit or page.size)
-    stored = await read(context, access, id_or_name, execution_id)
-    total, rows = await context.executions.documents(execution_id, page.offset, page.size)
-    if total == 0:
-        raise await _missing(context, access, id_or_name, execution_id)
-    detail: dict[str, Any] = orjson.loads(b"{" + stored.detail[1:])
-    detail["documents"] = [orjson.Fragment(row) for row in rows]
-    detail["total_returned"] = len(rows)
-    detail["pagination"] = pagination_of(
-        page, total, len(rows), next_cursor(execution_id, page, total, secret)
-    )
-    return replace(stored, detail=b"," + orjson.dumps(detail)[1:])
 
 
 async def replayed(context: ApiContext, execution_id: str, wait_s: float) -> StoredExecution:
@@ -116,35 +90,39 @@ async def until(
 
 
 async def _visible(
-    context: ApiContext, access: Access, id_or_name: str, execution_id: str, stored: StoredExecution | None
+    context: ApiContext, access: Access, owner: Owner, execution_id: str, stored: StoredExecution | None
 ) -> StoredExecution:
     """The record, if it is one of this namespace and retriever; another's looks like none at all."""
     if stored is None:
-        raise await _missing(context, access, id_or_name, execution_id)
+        raise await missing(context, access, owner, execution_id)
     if stored.namespace_id == access.namespace_id:
-        if stored.retriever_id == id_or_name:
+        by_id = owner == stored.retriever_id and not ids.is_adhoc(stored.retriever_id)
+        if by_id or await _owns(context, access, owner, stored.retriever_id):
             return stored
-        retriever = await context.retrievers.resolve(access.namespace_id, id_or_name)
-        if stored.retriever_id == retriever.retriever_id:
-            return stored
-    raise _unknown(execution_id)
+    raise _unknown(execution_id, owner)
 
 
-async def _missing(
-    context: ApiContext, access: Access, id_or_name: str, execution_id: str
-) -> NotFound | Gone:
-    """Gone with a tombstone when it was one of this retriever's, else NotFound."""
+async def _owns(context: ApiContext, access: Access, owner: Owner, retriever_id: str) -> bool:
+    """Whether `owner` means this retriever here. Raises NotFound when it names none of this namespace."""
+    if owner is None:
+        return retriever_id == ids.adhoc_retriever_id(access.namespace_id)
+    return (await context.retrievers.resolve(access.namespace_id, owner)).retriever_id == retriever_id
+
+
+async def missing(context: ApiContext, access: Access, owner: Owner, execution_id: str) -> NotFound | Gone:
+    """Gone with a tombstone when it was one of the owner's, else NotFound."""
     summary = await context.executions.tombstone(execution_id)
     if summary is not None:
         tombstone = orjson.loads(summary)
-        retriever = await context.retrievers.resolve(access.namespace_id, id_or_name)
-        if tombstone["retriever_id"] == retriever.retriever_id:
+        if await _owns(context, access, owner, tombstone["retriever_id"]):
             return Gone(
                 f"the result of {execution_id} ({tombstone['status']}) has expired; run it again",
                 details=tombstone,
             )
-    return _unknown(execution_id)
+    return _unknown(execution_id, owner)
 
 
-def _unknown(execution_id: str) -> NotFound:
+def _unknown(execution_id: str, owner: Owner) -> NotFound:
+    if owner is None:
+        return NotFound(f"there is no ad-hoc execution {execution_id!r}", code="execution_not_found")
     return NotFound(f"this retriever has no execution {execution_id!r}", code="execution_not_found")

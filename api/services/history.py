@@ -42,7 +42,7 @@ async def list_executions(
         NotFound: the retriever. InvalidInput: status, filters, sorts. BadRequest: the cursor.
     """
     retriever = await context.retrievers.resolve(access.namespace_id, id_or_name)
-    status = _status(body.status)
+    status = status_of(body.status)
     if body.filters or body.order():
         return await _scanned(context, retriever.retriever_id, status, body, page)
     return await _indexed(context, retriever.retriever_id, status, page)
@@ -52,7 +52,7 @@ async def _indexed(context: ApiContext, retriever_id: str, status: Status | None
     query = ["executions", retriever_id, status]
     below, offset = None, page.offset
     if page.cursor:
-        below, offset = await _position(context, page.cursor, query)
+        below, offset = await position_of(context, page.cursor, query)
     start = 0 if page.cursor else offset
     total, rows = await context.executions.history(
         retriever_id, status, below=below, offset=start, limit=page.limit
@@ -70,7 +70,7 @@ async def _scanned(
     query = ["executions", retriever_id, status, body.filters, [sort.model_dump() for sort in body.order()]]
     offset = page.offset
     if page.cursor:
-        _, offset = await _position(context, page.cursor, query)
+        _, offset = await position_of(context, page.cursor, query)
     condition = parse_filter(body.filters, case_insensitive=not body.case_sensitive) if body.filters else None
     total, rows = await _newest(context, retriever_id, status)
     summaries = [Document(each["execution_id"], "", payload=each) for each in map(orjson.loads, rows)]
@@ -105,14 +105,14 @@ async def _newest(context: ApiContext, retriever_id: str, status: Status | None)
     return total, found
 
 
-async def _position(context: ApiContext, cursor: str, query: Any) -> tuple[int, int]:
+async def position_of(context: ApiContext, cursor: str, query: Any) -> tuple[int, int]:
     position = await context.cursors.open(cursor, query)
     if not (isinstance(position, list) and len(position) == 2):
         raise BadRequest("the cursor is not one of this list; start again without it")
     return int(position[0]), int(position[1])
 
 
-def _status(value: str | None) -> Status | None:
+def status_of(value: str | None) -> Status | None:
     if value is None:
         return None
     try:

@@ -13,6 +13,7 @@ from api.paging import Page
 from api.schemas.common import ListBody
 from api.schemas.retrievers import Retriever, RetrieverCreate
 from api.services.catalogue import CatalogueService
+from api.services.definitions import budget_of, definition_of
 from api.services.listing import Lister, Listing
 from shared import ids, keys
 from shared.clock import utc_now_iso
@@ -25,6 +26,7 @@ from shared.settings import Settings
 from shared.stores.resources import ResourceStore, cancel_pending
 
 _DELETED_REASON = orjson.dumps("cancelled: its retriever was deleted").decode()
+_NAMESPACE_DELETED_REASON = orjson.dumps("cancelled: its namespace was deleted").decode()
 
 
 class RetrieverService:
@@ -89,7 +91,8 @@ class RetrieverService:
         return await self._delete(namespace_id, await self._store.get(namespace_id, id_or_name))
 
     async def delete_all(self, namespace_id: str) -> None:
-        """Every retriever of a namespace that is hidden already."""
+        """Every retriever of a namespace that is hidden already, and what was to run ad hoc there."""
+        await self._cancel_pending(ids.adhoc_retriever_id(namespace_id), _NAMESPACE_DELETED_REASON)
         for retriever_id in await self._store.ids(namespace_id):
             found = await self._store.find(namespace_id, retriever_id)
             if found is not None:
@@ -108,15 +111,18 @@ class RetrieverService:
             fading_s=settings.result_ttl_s,
         )
         self._directory.forget(namespace_id, retriever_id, name)
-        cancelled = await cancel_pending(
+        return retriever_id, await self._cancel_pending(retriever_id, _DELETED_REASON)
+
+    async def _cancel_pending(self, retriever_id: str, reason: str) -> int:
+        settings = self._settings
+        return await cancel_pending(
             self._redis,
             retriever_id,
-            _DELETED_REASON,
+            reason,
             result_ttl_s=settings.result_ttl_s,
             summary_ttl_s=settings.summary_ttl_s,
             history_max=settings.history_max,
         )
-        return retriever_id, cancelled
 
 
 def _retriever(
@@ -132,7 +138,7 @@ def _retriever(
             "collection_identifiers": collection_ids,
             "stages": [stage.as_wire() for stage in stages],
             "input_schema": request.input_schema or {},
-            "budget_limits": _budget(request),
+            "budget_limits": budget_of(request.budget_limits),
             "tags": request.tags or [],
             "metadata": request.metadata or {},
             "visibility": request.visibility,
@@ -149,34 +155,16 @@ def _retriever(
 
 
 def _definition(namespace_id: str, retriever: Retriever, stages: list[StageDefinition]) -> dict[str, Any]:
-    """The snapshot that workers run; it never changes once it is stored."""
-    return {
-        "retriever_id": retriever.retriever_id,
-        "retriever_name": retriever.retriever_name,
-        "namespace_id": namespace_id,
-        "version": retriever.version,
-        "collection_ids": retriever.collection_ids,
-        "stages": [
-            {
-                "stage_name": stage.stage_name,
-                "stage_id": stage.stage_id,
-                "stage_type": stage.stage_type,
-                "parameters": stage.parameters,
-                "pre_filters": stage.pre_filters,
-                "on_error": stage.on_error,
-                "description": stage.description,
-                "output_alias": stage.output_alias,
-            }
-            for stage in stages
-        ],
-        "input_schema": retriever.input_schema,
-        "budget_limits": retriever.budget_limits,
-    }
-
-
-def _budget(request: RetrieverCreate) -> dict[str, Any] | None:
-    limits = request.budget_limits
-    return None if limits is None else {"max_credits": limits.max_credits, "max_time_ms": limits.max_time_ms}
+    return definition_of(
+        stages,
+        namespace_id=namespace_id,
+        retriever_id=retriever.retriever_id,
+        retriever_name=retriever.retriever_name,
+        version=retriever.version,
+        collection_ids=retriever.collection_ids,
+        input_schema=retriever.input_schema,
+        budget_limits=retriever.budget_limits,
+    )
 
 
 def _fusion(stages: list[StageDefinition]) -> str | None:

@@ -3,9 +3,9 @@
 
 -- What the claimer needs to run it.
 local function claimed(record)
-  local more = redis.call('HMGET', KEY.RECORD .. record.id, 'namespace', 'version', 'request')
+  local more = redis.call('HMGET', KEY.RECORD .. record.id, 'namespace', 'version', 'request', 'definition')
   return { 'claimed', record.id, int(record.epoch), int(record.attempts), int(record.spent_ms), record.retriever,
-    more[2], more[1], more[3] }
+    more[2], more[1], more[3], more[4] or '' }
 end
 
 local function take(record, now, nonce, worker, lease_ms)
@@ -25,7 +25,7 @@ local function take(record, now, nonce, worker, lease_ms)
 end
 
 -- args: id, nonce, worker, lease_ms
--- returns: {'claimed', id, epoch, attempts, spent_ms, retriever, version, namespace, request}
+-- returns: {'claimed', id, epoch, attempts, spent_ms, retriever, version, namespace, request, definition or ''}
 --            the same again for the same nonce: the first answer may have been lost
 --          {'busy'} somebody runs it | {'terminal'} it has ended | {'missing'}
 define('claim', function(args)

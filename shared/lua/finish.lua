@@ -1,7 +1,7 @@
 -- finish: write the terminal state once, and claim the next execution in the same call.
 -- args: id, epoch, status, error (JSON string or 'null'), stages completed, detail, figures,
 --   result_ttl_s, summary_ttl_s, history_max,
---   queue to claim from next ('' = none), nonce, worker, lease_ms, tries,
+--   queue to claim from next ('' = none), nonce, worker, lease_ms, tries, profile (JSON, '' = none),
 --   result documents (JSON each) when they are more than `detail` holds …
 -- returns: {'finished'} | {'already'} this attempt had finished it | {'lost'} another attempt owns it,
 --   each followed by what claim returns when a next execution was claimed
@@ -38,7 +38,12 @@ define('finish', function(args)
   record.done = tonumber(args[5])
   record.figures = args[7]
   local retention = retention_from(args, 8)
-  if #args > 15 then store_documents(record.id, args, 16, retention.result_ttl_s) end
-  close(record, now, retention, { 'done', args[5], 'detail', args[6], 'next', claim and claim[2] or '' })
+  if #args > 16 then store_documents(record.id, args, 17, retention.result_ttl_s) end
+  local fields = { 'done', args[5], 'detail', args[6], 'next', claim and claim[2] or '' }
+  if args[16] ~= '' then
+    fields[#fields + 1] = 'profile'
+    fields[#fields + 1] = args[16]
+  end
+  close(record, now, retention, fields)
   return answer('finished', claim)
 end)

@@ -1,5 +1,6 @@
 -- history: a page of a retriever's executions, newest first.
--- args: retriever, status ('' = any), below (sequence, '' = from the newest), offset, limit
+-- args: retriever, status ('' = any), below (sequence, '' = from the newest), offset, limit,
+--   first and last sequence to look at ('-inf' and '+inf' = all)
 -- returns: total, then sequence and summary (JSON) of each; O(offset + limit), for processing O(all running)
 
 local function summary_at(id, now)
@@ -19,34 +20,39 @@ local function running_of(retriever)
   return found
 end
 
-local function page_of_running(retriever, below, offset, limit)
-  local all, page = running_of(retriever), {}
-  local skipped = 0
-  for _, item in ipairs(all) do
-    if not below or item[2] < below then
-      if skipped < offset then skipped = skipped + 1
-      elseif #page < limit then page[#page + 1] = item end
+local function page_of_running(retriever, below, offset, limit, first, last)
+  local page = {}
+  local total, skipped = 0, 0
+  for _, item in ipairs(running_of(retriever)) do
+    if item[2] >= first and item[2] <= last then
+      total = total + 1
+      if not below or item[2] < below then
+        if skipped < offset then skipped = skipped + 1
+        elseif #page < limit then page[#page + 1] = item end
+      end
     end
   end
-  return #all, page
+  return total, page
 end
 
-local function page_of_index(key, below, offset, limit)
-  local top = below and '(' .. int(below) or '+inf'
-  local flat = redis.call('ZREVRANGEBYSCORE', key, top, '-inf', 'WITHSCORES', 'LIMIT', offset, limit)
+local function page_of_index(key, below, offset, limit, first, last)
+  local top = below and '(' .. int(below) or last
+  local flat = redis.call('ZREVRANGEBYSCORE', key, top, first, 'WITHSCORES', 'LIMIT', offset, limit)
   local page = {}
   for i = 1, #flat, 2 do page[#page + 1] = { flat[i], tonumber(flat[i + 1]) } end
-  return redis.call('ZCARD', key), page
+  return redis.call('ZCOUNT', key, first, last), page
 end
 
 define('history', function(args)
   local below, offset, limit = tonumber(args[3]), tonumber(args[4]), tonumber(args[5])
   local total, page
   if args[2] == 'processing' then
-    total, page = page_of_running(args[1], below, offset, limit)
+    local first = args[6] == '-inf' and -math.huge or tonumber(args[6])
+    local last = args[7] == '+inf' and math.huge or tonumber(args[7])
+    total, page = page_of_running(args[1], below, offset, limit, first, last)
   else
     local key = KEY.HISTORY .. args[1] .. (args[2] ~= '' and ':' .. args[2] or '')
-    total, page = page_of_index(key, below, offset, limit)
+    total, page = page_of_index(key, below, offset, limit, args[6], args[7])
   end
   local now, reply = now_ms(), { total }
   for _, item in ipairs(page) do
@@ -57,4 +63,16 @@ define('history', function(args)
     end
   end
   return reply
+end)
+
+-- profiles: what the stages of a retriever's newest completed executions did, for estimates.
+-- args: retriever, version, count
+-- returns: the profile (JSON) of each of the newest `count` that ran this version; O(count)
+define('profiles', function(args)
+  local found = {}
+  for _, id in ipairs(redis.call('ZREVRANGE', KEY.HISTORY .. args[1] .. ':completed', 0, args[3] - 1)) do
+    local seen = redis.call('HMGET', KEY.RECORD .. id, 'version', 'profile')
+    if seen[1] == args[2] and seen[2] then found[#found + 1] = seen[2] end
+  end
+  return found
 end)

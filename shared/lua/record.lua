@@ -125,6 +125,7 @@ local function summary_of(record, now)
     .. '","created_at":"' .. iso(record.created_ms)
     .. '","completed_at":' .. iso_or_null(record.completed_ms)
     .. ',"duration_ms":' .. int(duration_ms(record, now))
+    .. ',"stages_completed":' .. int(record.done)
     .. ',' .. record.figures .. ',' .. record.about .. '}'
 end
 
@@ -151,7 +152,7 @@ end
 
 -- What only an unfinished record needs.
 local RUNTIME_FIELDS = { 'request', 'nonce', 'watchers', 'shadow', 'queue', 'seq', 'stage', 'first_stage', 'claimed_ms',
-  'written', 'about', 'figures', 'worker' }
+  'written', 'about', 'figures', 'worker', 'definition' }
 
 -- The one way into a terminal status, which the caller has set on the record.
 local function close(record, now, retention, fields)

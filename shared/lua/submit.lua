@@ -2,11 +2,17 @@
 -- args: id, namespace, retriever, version, queue, request, head, detail, first_stage (JSON string),
 --   shadow (inside a JSON string), figures, about, message template, watcher ('' = nobody waits),
 --   idempotency digest ('' = none), body digest, idempotency_ttl_s, queue_max, summary_ttl_s, history_max,
+--   definition ('' = the retriever's own; else an ad-hoc execution, which keeps it until it ends),
 --   collection ids that must exist …
 -- returns: {'accepted', rev, status, state}   stored; asked again with the same id, the same answer
 --          {'replayed', id} | {'mismatch', id} the idempotency key was used, with this body or another
---          {'stale'}                           the retriever is gone or has another version
+--          {'stale'}                           the retriever is gone or has another version; ad-hoc: the namespace
 --          {'no_collection', id} | {'full', depth}
+local function is_stale(namespace, retriever, version, definition)
+  if definition ~= '' then return redis.call('EXISTS', KEY.NAMESPACE .. namespace) == 0 end
+  return redis.call('HGET', KEY.RETRIEVER .. retriever, 'version') ~= version
+end
+
 define('submit', function(args)
   local id = args[1]
   local existing = redis.call('HMGET', KEY.RECORD .. id, 'rev', 'status', 'state')
@@ -20,8 +26,8 @@ define('submit', function(args)
       return { digest == args[16] and 'replayed' or 'mismatch', first_id }
     end
   end
-  if redis.call('HGET', KEY.RETRIEVER .. args[3], 'version') ~= args[4] then return { 'stale' } end
-  for i = 21, #args do
+  if is_stale(args[2], args[3], args[4], args[21]) then return { 'stale' } end
+  for i = 22, #args do
     if redis.call('EXISTS', KEY.COLLECTION .. args[i]) == 0 then return { 'no_collection', args[i] } end
   end
   local depth = redis.call('ZCARD', KEY.PENDING .. args[5])
@@ -38,6 +44,7 @@ define('submit', function(args)
     'namespace', args[2], 'retriever', args[3], 'version', args[4], 'queue', args[5], 'request', args[6],
     'head', args[7], 'detail', args[8], 'first_stage', args[9], 'shadow', args[10], 'figures', args[11],
     'about', args[12], 'seq', int(sequence), 'order', int(sequence), 'created_ms', int(now), 'spent_ms', '0', 'done', '0')
+  if args[21] ~= '' then redis.call('HSET', KEY.RECORD .. id, 'definition', args[21]) end
   if args[14] ~= '' then redis.call('HSET', KEY.RECORD .. id, 'watchers', args[14]) end
   if idempotency then redis.call('SET', idempotency, id .. ' ' .. args[16], 'EX', args[17]) end
   local retention = { summary_ttl_s = args[19], history_max = tonumber(args[20]) }

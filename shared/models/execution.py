@@ -28,9 +28,11 @@ TERMINAL = frozenset({Status.COMPLETED, Status.DEGRADED, Status.FAILED, Status.C
 class Page:
     """Which slice of the final result the answer carries. `size` documents from `offset` on."""
 
-    method: str = "cursor"
+    method: str = "cursor"  # cursor, offset, keyset or scroll
     size: int = 20
     offset: int = 0
+    after: Mapping[str, Any] | None = None  # keyset: where the page before ended; decides `offset`
+    scroll_ttl_s: int = 0  # scroll: how long the id of the next page may be sent back (s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,21 @@ class Claim:
     version: int
     namespace_id: str
     request: ExecutionRequest
+    definition: bytes = b""  # ad-hoc only: what to run; else it is the retriever's version
+
+
+# Of one completed execution: stage name -> (documents in, documents out, duration in ms).
+StageProfile = Mapping[str, tuple[int, int, float]]
+
+
+def profile_of(statistics: Mapping[str, Mapping[str, Any]]) -> bytes:
+    """The profile of a run as it is stored, from the statistics of its stages."""
+    fields = ("input_count", "output_count", "duration_ms")
+    return orjson.dumps({name: [entry[field] for field in fields] for name, entry in statistics.items()})
+
+
+def profile_from(raw: bytes) -> StageProfile:
+    return {name: (count_in, count_out, ms) for name, (count_in, count_out, ms) in orjson.loads(raw).items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,25 +147,40 @@ class Detail:
         return b"," + orjson.dumps(body)[1:]
 
 
-def pagination_of(page: Page, total: int, returned: int, cursor: str | None) -> dict[str, Any]:
-    """The answer's pagination object: the union of what the contract's sources name (contract 2.3)."""
-    has_next = page.offset + returned < total
+def pagination_of(page: Page, total: int, returned: int, following: Any) -> dict[str, Any]:
+    """The answer's pagination object: the union of what the contract's sources name (contract 2.3).
+
+    Args:
+        following: what to send for the page after this one: a cursor, a scroll id, the `after` of keyset;
+            None on the last page and for pages by number.
+    """
     body = {
         "method": page.method,
         "limit": page.size,
         "page_size": page.size,
         "returned": returned,
         "total": total,
+        "has_next": page.offset + returned < total,
     }
-    if page.method == "offset":
-        return {
-            **body,
-            "offset": page.offset,
-            "page_number": page.offset // page.size + 1,
-            "has_next": has_next,
-            "has_previous": page.offset > 0,
-        }
-    return {**body, "cursor": cursor, "has_next": has_next}
+    match page.method:
+        case "offset":
+            number = page.offset // page.size + 1
+            return {**body, "offset": page.offset, "page_number": number, "has_previous": page.offset > 0}
+        case "keyset":
+            return {**body, "next_cursor": following, "after": following}
+        case "scroll":
+            return {**body, "scroll_id": following}
+        case _:
+            return {**body, "cursor": following}
+
+
+def with_limits(detail: bytes, limits: Sequence[Mapping[str, Any]]) -> bytes:
+    """A detail that also names these caps, behind those it names already."""
+    if not limits:
+        return detail
+    body = orjson.loads(b"{" + detail[1:])
+    body["limits"] = [*body.get("limits", ()), *limits]
+    return b"," + orjson.dumps(body)[1:]
 
 
 def figures(*, credits_used: float = 0.0, processed: int = 0, returned: int = 0) -> bytes:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from shared import broker, keys
 from shared.errors import LimitExceeded, NotFound, OutcomeUnknown
-from shared.models.execution import TERMINAL, Status
+from shared.models.execution import TERMINAL, StageProfile, Status, profile_from
 from shared.redis_link import RedisLink
 from shared.settings import Settings
 from shared.stores.reads import reading
@@ -34,6 +35,7 @@ class Submission:
     about: bytes
     collection_ids: Sequence[str]
     watcher: str = ""
+    definition: bytes = b""  # ad-hoc only
     idempotency_digest: str = ""
     body_digest: str = ""
 
@@ -57,7 +59,7 @@ class StoredExecution:
 
 
 class StaleRetriever(Exception):
-    """The retriever changed or went away since it was looked up; look it up again."""
+    """The retriever changed or went away since it was looked up; ad-hoc: the namespace went away."""
 
 
 class IdempotencyMismatch(Exception):
@@ -143,6 +145,7 @@ class ExecutionStore:
             settings.queue_max,
             settings.summary_ttl_s,
             settings.history_max,
+            submission.definition,
             *submission.collection_ids,
         )
 
@@ -165,23 +168,55 @@ class ExecutionStore:
             return summary
 
     async def documents(self, execution_id: str, offset: int, limit: int) -> tuple[int, list[bytes]]:
-        """(how many there are, a slice of them as JSON) of a stored result of more than one page."""
+        """(how many there are, a slice of them as JSON) of a stored result of more than one page.
+
+        (0, []) when the whole result is in the record itself. Two commands in one round trip.
+        """
         key = keys.result_documents(execution_id)
         with reading():
-            total = await self._redis.execute("LLEN", key)
-            rows = await self._redis.execute("LRANGE", key, offset, offset + limit - 1)
+            total, rows = await asyncio.gather(
+                self._redis.execute("LLEN", key),
+                self._redis.execute("LRANGE", key, offset, offset + limit - 1),
+            )
         return int(total), rows
 
     async def history(
-        self, retriever_id: str, status: Status | None, *, below: int | None, offset: int, limit: int
+        self,
+        retriever_id: str,
+        status: Status | None,
+        *,
+        below: int | None,
+        offset: int,
+        limit: int,
+        since_ms: int | None = None,
+        until_ms: int | None = None,
     ) -> tuple[int, list[tuple[int, bytes]]]:
-        """(total, [(sequence, summary JSON)] newest first); `below` continues after a sequence."""
+        """(total, [(sequence, summary JSON)] newest first); `below` continues after a sequence.
+
+        `since_ms` and `until_ms` are times of submission since the epoch, both included: a sequence number is
+        that time in microseconds.
+        """
+        first = "-inf" if since_ms is None else since_ms * 1_000
+        last = "+inf" if until_ms is None else until_ms * 1_000 + 999
+        after = "" if below is None else below
         with reading():
             reply = await self._redis.fcall(
-                "history", retriever_id, status or "", "" if below is None else below, offset, limit
+                "history", retriever_id, status or "", after, offset, limit, first, last
             )
         total, *flat = reply
         return int(total), [(int(flat[i]), flat[i + 1]) for i in range(0, len(flat), 2)]
+
+    async def profiles(self, retriever_id: str, version: int, *, count: int) -> list[StageProfile]:
+        """Of the newest `count` completed executions, those that ran this version, newest first."""
+        with reading():
+            found = await self._redis.fcall("profiles", retriever_id, version, count)
+        return [profile_from(raw) for raw in found]
+
+    async def lease_ends_ms(self, execution_id: str) -> int | None:
+        """When the lease of a running execution ends, by the clock of Redis (ms); None: nobody holds it."""
+        with reading():
+            ends_ms = await self._redis.execute("ZSCORE", keys.LEASES, execution_id)
+        return int(float(ends_ms or 0)) or None
 
 
 def _stored(execution_id: str, values: Sequence[bytes | None]) -> StoredExecution | None:

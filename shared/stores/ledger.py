@@ -36,6 +36,7 @@ class Outcome:
     detail: bytes
     figures: bytes
     documents: Sequence[bytes] = ()  # the whole result, when it is more than the page in `detail`
+    profile: bytes = b""  # what each stage did, for estimates: see StageProfile
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +132,7 @@ class Ledger:
             self._process,
             self._settings.lease_ms,
             _NEXT_TRIES,
+            outcome.profile,
             *outcome.documents,
         )
         return text(reply[0]) != "lost", _claim(reply[1:])
@@ -184,7 +186,9 @@ class Ledger:
 def _claim(reply: Sequence[bytes]) -> Claim | None:
     if not reply or text(reply[0]) != "claimed":
         return None
-    _, execution_id, epoch, attempt, spent_ms, retriever_id, version, namespace_id, request = reply
+    _, execution_id, epoch, attempt, spent_ms, retriever_id, version, namespace_id, request, definition = (
+        reply
+    )
     return Claim(
         text(execution_id),
         int(epoch),
@@ -194,4 +198,5 @@ def _claim(reply: Sequence[bytes]) -> Claim | None:
         int(version),
         text(namespace_id),
         ExecutionRequest.from_json(request),
+        definition,
     )

@@ -46,7 +46,11 @@ EXECUTE: list[tuple[str, dict[str, Any], int, str]] = [
     ("two different limits", {**GIVEN, "limit": 5, "page_size": 6}, 422, ""),
     ("unknown method", {"pagination": {"method": "random"}}, 422, "pagination"),
     ("a method of the wrong type", {"pagination": {"method": 5}}, 422, "pagination.method"),
-    ("a method that is not built", {"pagination": {"method": "scroll"}}, 422, "pagination"),
+    ("scroll of 1001", {"pagination": {"method": "scroll", "limit": 1001}}, 422, "pagination.limit"),
+    ("scroll of 59 s", {"pagination": {"method": "scroll", "scroll_ttl": 59}}, 422, "pagination.scroll_ttl"),
+    ("keyset of 501", {"pagination": {"method": "keyset", "limit": 501}}, 422, "pagination.limit"),
+    ("keyset behind a list", {"pagination": {"method": "keyset", "after": [1]}}, 422, "pagination.after"),
+    ("keyset without an id", {"pagination": {"method": "keyset", "after": {"score": 1}}}, 422, "pagination"),
     ("page number 0", {"pagination": {"method": "offset", "page_number": 0}}, 422, "pagination.page_number"),
     ("page size 501", {"pagination": {"method": "offset", "page_size": 501}}, 422, "pagination.page_size"),
     ("unknown key", {"pagination": {"method": "offset", "size": 5}}, 422, "pagination.size"),
@@ -57,7 +61,16 @@ EXECUTE: list[tuple[str, dict[str, Any], int, str]] = [
     ("a broken template", {**GIVEN, "filters": condition("eq", "{{INPUT.x")}, 422, "filters.value"),
     ("filters are a list", {**GIVEN, "filters": [1]}, 422, "filters"),
     ("a field that is not built", {**GIVEN, "stream": True}, 422, "stream"),
-    ("vectors, not built", {**GIVEN, "return_vectors": True}, 422, "return_vectors"),
+    ("vectors as text", {**GIVEN, "return_vectors": "yes"}, 422, "return_vectors"),
+    ("expand as text", {**GIVEN, "expand": "parent"}, 422, "expand"),
+    ("expand of an empty path", {**GIVEN, "expand": ["parent", "a..b"]}, 422, "expand.1"),
+    ("expand of 21 fields", {**GIVEN, "expand": ["parent"] * 21}, 422, "expand"),
+    ("signed URLs", {**GIVEN, "return_presigned_urls": True}, 422, "return_presigned_urls"),
+    ("a target collection", {**GIVEN, "target_collection_id": "books"}, 422, "target_collection_id"),
+    ("staleness below 0", {**GIVEN, "consistency": {"mode": "strong", "max_staleness_ms": -1}}, 422,
+     "consistency.max_staleness_ms"),
+    ("consistency without a mode", {**GIVEN, "consistency": {}}, 422, "consistency.mode"),
+    ("a write token of the wrong type", {**GIVEN, "write_token": 5}, 422, "write_token"),
     ("unknown consistency", {**GIVEN, "consistency": {"mode": "maybe"}}, 422, "consistency.mode"),
 ]  # fmt: skip
 
@@ -189,10 +202,15 @@ PATHS: list[tuple[str, str, int]] = [
     ("GET", "/retrievers/unknown/executions/exec_1", 404),
     ("POST", "/retrievers/unknown/execute", 404),
     ("POST", "/retrievers/unknown/executions/list", 404),
-    ("POST", "/retrievers/{made}/execute/batch", 501),
-    ("POST", "/retrievers/execute", 501),
     ("GET", "/alerts/executions/exec_1", 501),
-    ("GET", "/retrievers/{made}/executions/exec_1/status", 501),
+    ("POST", "/retrievers/unknown/execute/batch", 422),
+    ("POST", "/retrievers/unknown/execute/explain", 404),
+    ("GET", "/retrievers/{made}/executions/exec_1/status", 404),
+    ("GET", "/retrievers/{made}/executions/exec_1/profile", 404),
+    ("GET", "/retrievers/execute", 405),
+    ("POST", "/retrievers/executions/execute", 405),
+    ("GET", "/retrievers/executions/exec_unknown", 404),
+    ("GET", "/retrievers/executions/..%2F..%2Fetc%2Fpasswd", 404),
 ]
 
 
@@ -222,6 +240,12 @@ def test_paths_and_methods(client: httpx.Client, made: str, method: str, path: s
         ("POST", "/retrievers/{made}/execute"),
         ("GET", "/retrievers/{made}/executions/exec_1"),
         ("POST", "/retrievers/{made}/executions/list"),
+        ("POST", "/retrievers/execute"),
+        ("GET", "/retrievers/executions/exec_1"),
+        ("POST", "/retrievers/executions/list"),
+        ("POST", "/retrievers/{made}/execute/explain"),
+        ("GET", "/retrievers/{made}/executions/exec_1/status"),
+        ("GET", "/retrievers/{made}/executions/exec_1/profile"),
     ],
 )
 def test_who_asks(
@@ -254,12 +278,47 @@ def test_a_body_that_is_too_large(client: httpx.Client, made: str, path: str, an
     assert "500,000 bytes" in envelope.error.message
 
 
-@pytest.mark.parametrize("flag", ["return_vectors", "explain", "return_presigned_urls"])
-def test_a_query_flag_that_is_not_built(client: httpx.Client, made: str, flag: str) -> None:
-    body = GIVEN
-    answer = client.post(f"/retrievers/{made}/execute?{flag}=true", json=body)
-    assert f"query.{flag}" in places(check_error(answer, 422))
+@pytest.mark.parametrize(
+    ("method", "path", "query"),
+    [
+        ("POST", "/retrievers/{made}/execute", "return_presigned_urls=true"),
+        ("POST", "/retrievers/{made}/execute", "stream=1"),
+        ("POST", "/retrievers/{made}/execute", "return_vectors=maybe"),
+        ("POST", "/retrievers/{made}/execute", "explain=2"),
+        ("POST", "/retrievers/{made}/execute", "skip_cache=no"),
+        ("POST", "/retrievers/{made}/execute", "include_legacy_results=x"),
+        ("POST", "/retrievers/execute", "stream=true"),
+        ("GET", "/retrievers/{made}/executions/exec_1", "return_vectors=true"),
+        ("GET", "/retrievers/{made}/executions/exec_1", "explain=true"),
+        ("GET", "/retrievers/{made}/executions/exec_1", "limit=0"),
+        ("GET", "/retrievers/{made}/executions/exec_1", "limit=1001"),
+        ("GET", "/retrievers/{made}/executions/exec_1", "limit=501"),
+        ("GET", "/retrievers/{made}/executions/exec_1", "page_size=501"),
+        ("GET", "/retrievers/{made}/executions/exec_1", "offset=-1"),
+        ("GET", "/retrievers/{made}/executions/exec_1", "offset=10001"),
+        ("GET", "/retrievers/{made}/executions/exec_1", "page=0"),
+        ("GET", "/retrievers/{made}/executions/exec_1", "page=two"),
+        ("GET", "/retrievers/{made}/executions/exec_1", "method=keyset"),
+        ("GET", "/retrievers/{made}/executions/exec_1", "method=scroll&scroll_ttl=10"),
+        ("GET", "/retrievers/{made}/executions/exec_1", "cursor=x&offset=3"),
+        ("GET", "/retrievers/{made}/executions/exec_1", "cursor=x&scroll_id=x"),
+        ("GET", "/retrievers/{made}/executions/exec_1", "method=offset&cursor=x"),
+        ("GET", "/retrievers/executions/exec_1", "page_number=0"),
+    ],
+)
+def test_query_parameters_that_are_refused(
+    client: httpx.Client, made: str, method: str, path: str, query: str
+) -> None:
+    body = {"json": GIVEN} if method == "POST" else {}
+    envelope = check_error(client.request(method, f"{path.format(made=made)}?{query}", **body), 422)
+    names = [part.partition("=")[0] for part in query.split("&")]
+    assert places(envelope)[0] in ("query", *(f"query.{name}" for name in names))
+
+
+@pytest.mark.parametrize("flag", ["return_vectors", "explain", "return_presigned_urls", "stream"])
+def test_a_flag_that_is_false_is_accepted(client: httpx.Client, made: str, flag: str) -> None:
     assert client.post(f"/retrievers/{made}/execute?{flag}=false", content=b"{").status_code == 400
+    assert client.get(f"/retrievers/{made}/executions/exec_1?{flag}=0").status_code == 404
 
 
 @pytest.mark.parametrize("key", ["", '""', "x" * 256])

@@ -10,9 +10,12 @@ import httpx
 import mixpeek
 import pytest
 from mixpeek.api.retrievers_api import RetrieversApi
+from mixpeek.exceptions import ApiException, NotFoundException
 from mixpeek.models.execute_retriever_request import ExecuteRetrieverRequest
 
-from tests.contract.check import check_execution, check_list
+from shared import keys
+from shared.redis_sync import connect
+from tests.contract.check import check_error, check_execution, check_list
 from tests.contract.models import ExecuteAnswer
 from tests.contract.scenes import busy, failing, keep, post_execute, read, retriever, run, search, unique
 from tests.stack import API_KEY, Stack, execute, gate, poll_until
@@ -129,15 +132,35 @@ def test_a_failed_execution(client: httpx.Client, agree: Agree) -> None:
     assert answer["status"] == "failed"
 
 
-def test_a_cancelled_execution_outlives_its_retriever(service: Stack, client: httpx.Client) -> None:
+def test_a_cancelled_execution_outlives_its_retriever(
+    service: Stack, client: httpx.Client, retrievers: RetrieversApi
+) -> None:
     made = retriever(client, search("trains"), collection_identifiers=["books"])
     with busy(service, client):
         execution_id = execute(client, made)
         assert client.delete(f"/retrievers/{made}").status_code == 200
         answer = read(client, made, execution_id).json()
     assert check_execution(answer).status == "cancelled"
+    assert retrievers.get_execution_retrievers(made, execution_id).status == "cancelled"
     assert "deleted" in answer["error"]
     assert service.starts(execution_id) == []
+
+
+def test_an_expired_and_an_unknown_execution(
+    service: Stack, client: httpx.Client, retrievers: RetrieversApi
+) -> None:
+    made = retriever(client, search("trains"), collection_identifiers=["books"])
+    execution_id = run(client, made)["execution_id"]
+    with connect(service.redis_url) as server:
+        assert server.delete(keys.execution(execution_id), keys.result_documents(execution_id))
+    check_error(read(client, made, execution_id), 410)
+    with pytest.raises(ApiException) as gone:
+        retrievers.get_execution_retrievers(made, execution_id)
+    assert gone.value.status == 410
+    check_error(read(client, made, "exec_0000000000000000"), 404)
+    with pytest.raises(NotFoundException) as unknown:
+        retrievers.get_execution_retrievers(made, "exec_0000000000000000")
+    assert unknown.value.data.error.type == "NotFoundError"
 
 
 def test_the_fields_client_executes_and_reads_the_result(

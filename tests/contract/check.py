@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 
-from tests.contract.models import TERMINAL, ErrorEnvelope, ExecutionDetail, ExecutionList
+from tests.contract.models import TERMINAL, AdhocDetail, ErrorEnvelope, ExecutionDetail, ExecutionList
 
 ROUNDING_MS = 0.1
 
@@ -28,6 +28,18 @@ def check_execution(answer: dict[str, Any]) -> ExecutionDetail:
     assert (
         sum(each.duration_ms for each in statistics.stages.values()) <= statistics.total_time_ms + ROUNDING_MS
     )
+    return seen
+
+
+def check_adhoc(answer: dict[str, Any]) -> AdhocDetail:
+    """The answer of a GET of an ad-hoc execution: the contract's members, and those of any execution."""
+    seen = AdhocDetail.model_validate(answer)
+    execution = check_execution(answer)
+    assert seen.timestamp == execution.created_at
+    assert seen.credits_used == execution.stage_statistics.credits_used
+    assert seen.duration_ms == execution.stage_statistics.total_time_ms
+    assert seen.total_processed >= seen.total_returned == len(execution.documents)
+    assert seen.stages_completed <= seen.total_stages
     return seen
 
 

@@ -26,7 +26,9 @@ class Contract(BaseModel):
 class Times(Contract):
     """Times are ISO 8601 strings in UTC."""
 
-    @field_validator("created_at", "completed_at", mode="before", check_fields=False)
+    @field_validator(
+        "created_at", "completed_at", "timestamp", "executed_at", mode="before", check_fields=False
+    )
     @classmethod
     def _utc(cls, value: Any) -> Any:
         if isinstance(value, str):
@@ -108,6 +110,25 @@ class CursorPagination(Contract):
     has_next: bool
 
 
+class KeysetPagination(Contract):
+    method: Literal["keyset"]
+    limit: Annotated[int, Field(ge=1)]
+    returned: Count
+    total: Count
+    next_cursor: dict[str, Any] | None
+    after: dict[str, Any] | None
+    has_next: bool
+
+
+class ScrollPagination(Contract):
+    method: Literal["scroll"]
+    scroll_id: str | None
+    limit: Annotated[int, Field(ge=1)]
+    returned: Count
+    total: Count
+    has_next: bool
+
+
 class ResultDocument(Contract):
     document_id: Text
     collection_id: Text
@@ -121,7 +142,10 @@ class ExecuteAnswer(Contract):
     execution_id: Annotated[str, Field(pattern=r"^exec_[A-Za-z0-9]+$")]
     status: Literal["pending", "processing", "completed", "degraded", "failed", "cancelled"]
     documents: list[ResultDocument]
-    pagination: Annotated[OffsetPagination | CursorPagination, Field(discriminator="method")]
+    pagination: Annotated[
+        OffsetPagination | CursorPagination | KeysetPagination | ScrollPagination,
+        Field(discriminator="method"),
+    ]
     stage_statistics: StageStatistics
     budget: Budget
     error: str | None = None
@@ -151,6 +175,37 @@ class ExecutionDetail(ExecuteAnswer, Times):
     trace_id: str | None = None
 
 
+class AdhocSummary(Times):
+    """A line of the ad-hoc list (section 2.14)."""
+
+    execution_id: Annotated[str, Field(pattern=r"^exec_[A-Za-z0-9]+$")]
+    execution_mode: Literal["adhoc"]
+    status: Literal["pending", "processing", "completed", "degraded", "failed", "cancelled"]
+    timestamp: datetime
+    duration_ms: Amount
+    credits_used: Amount
+    total_processed: Count
+    total_returned: Count
+    stages_completed: Count
+    total_stages: Annotated[int, Field(ge=1)]
+    cache_hit_rate: Annotated[float, Field(ge=0, le=1)] | None = None
+    query_summary: str | None = None
+    collection_ids: list[str] | None = None
+
+
+class AdhocDetail(AdhocSummary):
+    """GET ad-hoc execution: inputs as JSON text and their SHA-1; the rest of an execution are extras."""
+
+    inputs: str | None = None
+    inputs_hash: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")] | None = None
+
+
+class AdhocList(Contract):
+    results: list[AdhocSummary]
+    total: Count
+    pagination: dict[str, Any] | None = None
+
+
 class ExecutionSummary(Times):
     """A line of executions/list (section 2.11)."""
 
@@ -178,6 +233,35 @@ class PaginationMetadata(Contract):
 class ExecutionList(Contract):
     results: list[ExecutionSummary]
     pagination: PaginationMetadata
+
+
+class AlertMatch(Contract):
+    document_id: Text
+    score: Annotated[float, Field(ge=0, le=1)]
+    asset_id: str | None = None
+    matched_features: dict[str, Any] | None = None
+    metadata: dict[str, Any] | None = None
+
+
+class AlertDelivery(Contract):
+    channel_type: Text
+    status: Literal["delivered", "failed", "deferred", "not_configured"]
+    error: str | None = None
+
+
+class AlertExecution(Times):
+    """GET alert execution (section 10.4)."""
+
+    alert_id: Text
+    collection_id: str
+    triggered: bool
+    match_count: Count
+    executed_at: datetime
+    duration_ms: Count
+    execution_id: str | None = None
+    matches: list[AlertMatch] | None = None
+    source_documents: list[str] | None = None
+    deliveries: list[AlertDelivery] | None = None
 
 
 class ErrorBody(Contract):

@@ -77,6 +77,7 @@ def submit(client: redis.Redis) -> Submit:
             "queue_max": 1000,
             "summary_ttl_s": 3600,
             "history_max": 1000,
+            "definition": "",
             "collections": ["col_1"],
             **over,
         }

@@ -29,7 +29,7 @@ PERMANENT = (
 def page(
     client: redis.Redis, status: str = "", below: str = "", offset: int = 0, limit: int = 10
 ) -> tuple[int, list[str]]:
-    total, *flat = fcall(client, "history", RETRIEVER, status, below, offset, limit)
+    total, *flat = fcall(client, "history", RETRIEVER, status, below, offset, limit, "-inf", "+inf")
     return total, [orjson.loads(summary)["execution_id"] for summary in flat[1::2]]
 
 
@@ -104,3 +104,54 @@ def test_lua_and_python_agree_on_key_names() -> None:
     assert keys.history("x", "failed") == keys.LUA["HISTORY"] + "x:failed"
     assert keys.pending("x") == keys.LUA["PENDING"] + "x"
     assert keys.wake_channel("x") == keys.LUA["WAKE"] + "x"
+
+
+def test_between_two_sequences(client: redis.Redis, submit: Submit) -> None:
+    for _ in range(4):
+        submit()
+    numbers = [int(client.zscore(keys.history(RETRIEVER), f"exec_{n}") or 0) for n in range(1, 5)]
+
+    def between(first: int | str, last: int | str, status: str = "", below: int | str = "") -> list[object]:
+        total, *flat = fcall(client, "history", RETRIEVER, status, below, 0, 2, first, last)
+        return [total, *(orjson.loads(summary)["execution_id"] for summary in flat[1::2])]
+
+    assert between("-inf", "+inf") == [4, "exec_4", "exec_3"]
+    assert between(numbers[1], numbers[2]) == [2, "exec_3", "exec_2"]
+    assert between(numbers[1], "+inf", below=numbers[2]) == [3, "exec_2"]
+    assert between(numbers[3] + 1, "+inf") == [0]
+
+
+def test_running_ones_between_two_sequences(client: redis.Redis, ledger: Ledger, submit: Submit) -> None:
+    for n in range(1, 4):
+        submit()
+        assert ledger.claim(f"exec_{n}") is not None
+    middle = int(client.zscore(keys.history(RETRIEVER), "exec_2") or 0)
+    for bounds, expected in (
+        (("-inf", middle), [2, "exec_2", "exec_1"]),
+        ((middle, "+inf"), [2, "exec_3", "exec_2"]),
+        ((middle, middle), [1, "exec_2"]),
+    ):
+        total, *flat = fcall(client, "history", RETRIEVER, "processing", "", 0, 9, *bounds)
+        assert [total, *(orjson.loads(summary)["execution_id"] for summary in flat[1::2])] == expected
+
+
+def test_profiles_are_of_the_newest_completed_runs_of_one_version(
+    client: redis.Redis, ledger: Ledger, submit: Submit
+) -> None:
+    for number, status in enumerate(["completed", "failed", "completed", "completed", "degraded"]):
+        submit()
+        claim = ledger.claim(f"exec_{number + 1}")
+        assert claim is not None
+        ledger.finish(claim, outcome(status, profile=b'{"n":%d}' % number), claim_next=False)
+    client.hset(keys.execution("exec_3"), "version", "2")
+    assert fcall(client, "profiles", RETRIEVER, "1", 20) == [b'{"n":3}', b'{"n":0}']
+    assert fcall(client, "profiles", RETRIEVER, "1", 2) == [b'{"n":3}']
+    assert fcall(client, "profiles", "ret_unknown", "1", 20) == []
+
+
+def test_a_summary_counts_the_completed_stages(client: redis.Redis, ledger: Ledger, submit: Submit) -> None:
+    submit("exec_a")
+    claim = ledger.claim("exec_a")
+    assert claim is not None
+    ledger.finish(claim, outcome(stages_completed=2), claim_next=False)
+    assert orjson.loads(client.get(keys.summary("exec_a")) or b"")["stages_completed"] == 2

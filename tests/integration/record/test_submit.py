@@ -9,7 +9,8 @@ import orjson
 import redis
 
 from shared.broker import QUEUE_NORMAL
-from tests.integration.record.conftest import RETRIEVER, Submit, answer
+from shared.stores.ledger import Ledger
+from tests.integration.record.conftest import RETRIEVER, Submit, answer, outcome
 
 
 def test_accepted_is_a_record_a_message_and_a_line_of_history(client: redis.Redis, submit: Submit) -> None:
@@ -76,3 +77,34 @@ def test_sequence_numbers_grow_even_if_the_clock_goes_back(client: redis.Redis, 
     submit("exec_b")
     marks = [int(client.hget(f"kennel:exec:{name}", "seq")) for name in ("exec_a", "exec_b")]
     assert marks == [future + 1, future + 2]
+
+
+# Ad-hoc: the definition comes along
+
+
+def test_an_adhoc_execution_keeps_its_definition_until_it_ends(
+    client: redis.Redis, ledger: Ledger, submit: Submit
+) -> None:
+    client.hset("kennel:namespace:ns_1", "body", "{}")
+    submit("exec_a", retriever="adhoc_ns_1", version="12345", definition='{"stages":[]}')
+    claim = ledger.claim("exec_a")
+    assert claim is not None
+    assert (claim.retriever_id, claim.version, claim.definition) == ("adhoc_ns_1", 12345, b'{"stages":[]}')
+    ledger.release(claim, patience_s=0)
+    again = ledger.claim("exec_a")
+    assert again is not None and again.definition == claim.definition
+    ledger.finish(again, outcome(), claim_next=False)
+    assert not client.hexists("kennel:exec:exec_a", "definition")
+    assert client.zrange("kennel:hist:adhoc_ns_1:completed", 0, -1) == [b"exec_a"]
+
+
+def test_an_adhoc_execution_needs_its_namespace(client: redis.Redis, submit: Submit) -> None:
+    before = client.dbsize()
+    assert submit(retriever="adhoc_ns_1", definition="{}") == [b"stale"]
+    assert client.dbsize() == before
+
+
+def test_a_claim_of_a_retrievers_execution_has_no_definition(ledger: Ledger, submit: Submit) -> None:
+    submit("exec_a")
+    claim = ledger.claim("exec_a")
+    assert claim is not None and claim.definition == b""

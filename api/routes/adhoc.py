@@ -1,0 +1,93 @@
+"""Ad-hoc executions; must come before the routes of retrievers, whose ids would match these paths."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Body, Header, Query, Response
+
+from api.deps import ContextDep, PathId, ReadAccess
+from api.json_body import JsonRoute
+from api.openapi import answers, json_response
+from api.paging import PagingDep, page_of
+from api.routes.executions import served_by_the_front_door
+from api.schemas.execution import AdhocBody, AdhocListBody
+from api.schemas.execution_answers import AdhocExecution, AdhocList
+from api.schemas.pagination import StoredPaging
+from api.services.adhoc import list_adhoc
+
+router = APIRouter(prefix="/v1/retrievers", tags=["ad-hoc executions"], route_class=JsonRoute)
+
+
+@router.post(
+    "/execute",
+    summary="Execute stages without saving a retriever",
+    responses=answers(AdhocExecution, 400, 404, 413, 422, 429, 504),
+)
+async def execute_adhoc(
+    access: ReadAccess,
+    body: AdhocBody,
+    return_vectors: bool = False,
+    include_legacy_results: Annotated[
+        bool, Query(description="Add `results`, a copy of the documents.")
+    ] = False,
+    prefer: Annotated[
+        str | None, Header(description="`wait=N` holds the answer; `respond-async` answers 202.")
+    ] = None,
+    idempotency_key: Annotated[
+        str | None, Header(description="Same key and body: the same execution.")
+    ] = None,
+) -> Response:
+    """Stages are checked as when a retriever is created. Only the execution and its history are stored."""
+    return served_by_the_front_door()
+
+
+@router.get(
+    "/executions/{execution_id}",
+    summary="Get an ad-hoc execution",
+    responses=answers(AdhocExecution, 400, 404, 410, 422),
+)
+async def get_adhoc(
+    execution_id: PathId,
+    access: ReadAccess,
+    paging: Annotated[StoredPaging, Query()],
+    include_legacy_results: bool = False,
+    if_none_match: Annotated[
+        str | None, Header(description="An ETag; 304 while nothing has changed.")
+    ] = None,
+    prefer: Annotated[str | None, Header(description="`wait=N`: hold until it changes (or ends).")] = None,
+) -> Response:
+    """As any execution, and how it was asked for. The execution of a retriever is not found here."""
+    return served_by_the_front_door()
+
+
+@router.post(
+    "/executions/list",
+    summary="List the namespace's ad-hoc executions",
+    responses=answers(AdhocList, 400, 404, 422),
+)
+async def list_of_adhoc(
+    context: ContextDep,
+    access: ReadAccess,
+    paging: PagingDep,
+    body: Annotated[AdhocListBody | None, Body()] = None,
+) -> Response:
+    """Newest first."""
+    asked = body or AdhocListBody()
+    page = page_of(paging, asked)
+    found = await list_adhoc(context, access, asked, page)
+    pagination: dict[str, Any] = {
+        "total": found.total,
+        "limit": page.limit,
+        "offset": found.offset,
+        "has_next": found.next_cursor is not None,
+        "next_cursor": found.next_cursor,
+    }
+    return json_response(
+        {
+            "results": found.results,
+            "total": found.total,
+            "pagination": pagination,
+            "warnings": asked.warnings(),
+        }
+    )

@@ -1,0 +1,123 @@
+"""Ad-hoc executions: a pipeline that is run once and not stored. One history for each namespace."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import orjson
+
+from api.context import ApiContext
+from api.deps import Access
+from api.paging import Page
+from api.schemas.execution import AdhocBody, AdhocListBody
+from api.services.definitions import budget_of, definition_of
+from api.services.history import position_of, status_of
+from shared import ids
+from shared.inputs import validate_input_schema
+from shared.models.resource import RetrieverRecord
+from shared.plan import Catalogue, validate_stages
+from shared.stores.executions import StoredExecution
+
+_EPOCH = datetime.fromtimestamp(0, UTC)
+_VERSION_BYTES = 7  # so that it stays an integer of 64 bits
+
+
+def adhoc_retriever(namespace_id: str, body: AdhocBody, catalogue: Catalogue) -> RetrieverRecord:
+    """The body as a retriever that is not stored; its version is a digest of the definition.
+
+    Raises:
+        InvalidInput: naming every stage, parameter and input that does not fit.
+    """
+    stages = validate_stages(body.stages, catalogue)
+    validate_input_schema(body.input_schema or {})
+    definition = definition_of(
+        stages,
+        namespace_id=namespace_id,
+        retriever_id=ids.adhoc_retriever_id(namespace_id),
+        retriever_name="adhoc",
+        version=1,
+        collection_ids=[],
+        input_schema=body.input_schema or {},
+        budget_limits=budget_of(body.budget_limits),
+    )
+    raw = orjson.dumps(definition)
+    version = int.from_bytes(hashlib.sha256(raw).digest()[:_VERSION_BYTES])
+    return RetrieverRecord(definition["retriever_id"], version, b"", raw)
+
+
+def adhoc_members(stored: StoredExecution) -> bytes:
+    """What the answer about an ad-hoc execution has beside those of all executions (contract 2.14)."""
+    state = orjson.loads(b"{" + stored.state[1:] + b"}")
+    detail = orjson.loads(b"{" + stored.detail[1:])
+    statistics = detail["stage_statistics"]
+    stages = statistics["stages"].values()
+    processed = sum(max(entry["input_count"], entry["output_count"]) for entry in stages)
+    members = {
+        "timestamp": state["created_at"],
+        "duration_ms": statistics["total_time_ms"],
+        "credits_used": statistics["credits_used"],
+        "total_processed": max(processed, detail["total_returned"]),
+        "cache_hit_rate": 0.0,
+    }
+    return b"," + orjson.dumps(members)[1:-1]
+
+
+@dataclass(frozen=True, slots=True)
+class AdhocPage:
+    """A page of the namespace's ad-hoc executions, newest first."""
+
+    results: list[dict[str, Any]]
+    total: int
+    offset: int
+    next_cursor: str | None
+
+
+async def list_adhoc(context: ApiContext, access: Access, body: AdhocListBody, page: Page) -> AdhocPage:
+    """Raises InvalidInput for an unknown status, BadRequest for a cursor of another list."""
+    owner = ids.adhoc_retriever_id(access.namespace_id)
+    status, since_ms, until_ms = status_of(body.status), _ms(body.start_time), _ms(body.end_time)
+    query = [owner, status, since_ms, until_ms]
+    below, offset = None, page.offset
+    if page.cursor:
+        below, offset = await position_of(context, page.cursor, query)
+    total, rows = await context.executions.history(
+        owner,
+        status,
+        below=below,
+        offset=0 if page.cursor else offset,
+        limit=0 if body.count_only else page.limit,
+        since_ms=since_ms,
+        until_ms=until_ms,
+    )
+    following = offset + len(rows)
+    cursor = None
+    if rows and following < total:
+        cursor = await context.cursors.seal([rows[-1][0], following], query)
+    return AdhocPage([_summary(orjson.loads(row)) for _, row in rows], total, offset, cursor)
+
+
+def _summary(line: Mapping[str, Any]) -> dict[str, Any]:
+    """A line of the history under the contract's names."""
+    return {
+        "execution_id": line["execution_id"],
+        "execution_mode": "adhoc",
+        "status": line["status"],
+        "timestamp": line["created_at"],
+        "duration_ms": line["duration_ms"],
+        "credits_used": line["credits_used"],
+        "total_processed": line["total_processed"],
+        "total_returned": line["total_returned"],
+        "cache_hit_rate": line["cache_hit_rate"],
+        "query_summary": line["query_summary"],
+        "stages_completed": line["stages_completed"],
+        "total_stages": line["total_stages"],
+        "collection_ids": line["collection_ids"],
+    }
+
+
+def _ms(at: datetime | None) -> int | None:
+    return None if at is None else (at - _EPOCH) // timedelta(milliseconds=1)
