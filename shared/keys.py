@@ -40,6 +40,7 @@ CATALOGUE = "kennel:catalogue"
 DELETING = "kennel:deleting"
 SECRET = "kennel:secret"
 API_KEYS = "kennel:keys"
+EMBEDDING = "kennel:embedding"
 LEASES = "kennel:leases"
 WORKERS = "kennel:workers"
 INSTALLATION = "-"
@@ -57,7 +58,7 @@ LUA = {
     "SWEEP": "kennel:sweep",
     "WORKERS": WORKERS,
     "WAKE": "kennel:wake:",
-    "EMBEDDING": "kennel:embedding",
+    "EMBEDDING": EMBEDDING,
     "IDEMPOTENCY": "kennel:idem:",
     "RETRIEVER": "kennel:retriever:",
     "COLLECTION": "kennel:collection:",

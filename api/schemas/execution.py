@@ -18,6 +18,7 @@ from pydantic import (
 from api.schemas.common import ListBody, NotYet, PagingBody, RequestModel
 from api.schemas.pagination import SIZE_MAX, Pagination
 from api.schemas.retrievers import BudgetLimits
+from shared.documents.write_token import read_write_token
 from shared.errors import InvalidInput, dotted
 from shared.filters.paths import validate_path
 from shared.models.execution import Page
@@ -31,6 +32,14 @@ def _path(value: str) -> str:
         return validate_path(value)
     except InvalidInput as error:
         raise ValueError(error.errors[0]["msg"]) from error
+
+
+def _write_token(value: str) -> str:
+    try:
+        read_write_token(value)
+    except InvalidInput as error:
+        raise ValueError(error.errors[0]["msg"]) from error
+    return value
 
 
 class Consistency(BaseModel):
@@ -62,7 +71,7 @@ class RunBody(RequestModel):
     )
     return_vectors: bool = Field(False, description="Add each document's vectors to its payload.")
     consistency: Consistency | None = None
-    write_token: str | None = Field(
+    write_token: Annotated[str, AfterValidator(_write_token)] | None = Field(
         None, max_length=4_096, description="Of an earlier write, which the run is to see."
     )
     stream: NotYet = False
