@@ -17,7 +17,7 @@ from typing import Any
 
 import httpx
 
-from ops.demo_retrievers import COLLECTION, NAMESPACE, retrievers
+from ops.demo_retrievers import COLLECTION, EXTRACTOR, NAMESPACE, retrievers
 from ops.stdlib_docs import Docstring, choose, read_docstrings
 from shared.errors import KennelError, Unavailable
 
@@ -131,7 +131,12 @@ def _load_documents(api: _Api, log: Callable[[str], None]) -> None:
         description = "Docstrings of the Python standard library."
         api.create(
             "/v1/collections",
-            {"collection_name": COLLECTION, "description": description, "metadata": about},
+            {
+                "collection_name": COLLECTION,
+                "description": description,
+                "metadata": about,
+                "feature_extractor": EXTRACTOR,
+            },
         )
     for start in range(0, len(documents), BATCH_DOCUMENTS):
         api.upsert(documents[start : start + BATCH_DOCUMENTS])

@@ -8,8 +8,13 @@ NAMESPACE = "demo"
 COLLECTION = "python_docs"
 
 KINDS = ["module", "class", "function", "method"]
-# A lexical search has no feature of its own; the contract wants one named all the same.
+# The collection's own text embedding, whichever model makes it.
 FEATURE_URI = "mixpeek://text_extractor@v1"
+EXTRACTOR = {
+    "feature_extractor_name": "text_extractor",
+    "version": "v1",
+    "input_mappings": {"text": ["title", "text"]},
+}
 
 _TOP_K = {
     "type": "integer",
@@ -31,6 +36,8 @@ def retrievers() -> list[dict[str, Any]]:
         for body in (
             _search_python_docs(),
             _public_classes_about(),
+            _similar_docs(),
+            _topic_overview(),
             _longest_functions(),
             _module_contents(),
         )
@@ -40,12 +47,12 @@ def retrievers() -> list[dict[str, Any]]:
 def _search_python_docs() -> dict[str, Any]:
     return {
         "retriever_name": "search_python_docs",
-        "description": "Keyword search (BM25) in the docstrings, of one kind or module if wanted.",
+        "description": "Hybrid search: by words and by meaning; of one kind or module if wanted.",
         "input_schema": {
             "query": {
                 "type": "string",
                 "required": True,
-                "description": "Words to search for; any of them may match.",
+                "description": "What to search for: words or a question.",
                 "examples": ["compress data", "parse json"],
             },
             "top_k": _TOP_K,
@@ -82,6 +89,61 @@ def _public_classes_about() -> dict[str, Any]:
             _filter("public_classes", _is("kind", "class"), _is("is_public", True)),
             _search("about_topic", "{{INPUT.topic}}"),
             _sort("by_title", "title", "asc"),
+        ],
+    }
+
+
+def _similar_docs() -> dict[str, Any]:
+    return {
+        "retriever_name": "similar_docs",
+        "description": "What is near to a document by meaning, without near copies of each other.",
+        "input_schema": {
+            "document_id": {
+                "type": "string",
+                "required": True,
+                "description": "Id of a document of this collection.",
+            },
+            "top_k": _TOP_K,
+        },
+        "stages": [
+            _stage("near", "feature_search", {"searches": [_near_document()], "final_top_k": 50}),
+            _stage("diverse", "mmr", {"lambda": 0.7, "top_k": "{{INPUT.top_k}}"}),
+        ],
+    }
+
+
+def _topic_overview() -> dict[str, Any]:
+    count = {"function": "count", "alias": "documents"}
+    best = {"function": "first", "field": "title", "alias": "best"}
+    by_module = {
+        "aggregations": [count, best],
+        "group_by": [{"field": "module"}],
+        "sort_by": "documents",
+        "limit": "{{INPUT.top_k}}",
+    }
+    return {
+        "retriever_name": "topic_overview",
+        "description": "Which modules say most about a topic; how many of each kind there are, as facets.",
+        "input_schema": {
+            "topic": {
+                "type": "string",
+                "required": True,
+                "description": "What to search for.",
+                "examples": ["run code in threads"],
+            },
+            "top_k": _TOP_K,
+        },
+        "stages": [
+            _stage(
+                "about_topic",
+                "feature_search",
+                {
+                    "searches": _hybrid("{{INPUT.topic}}", 100),
+                    "final_top_k": 100,
+                    "facets": [{"key": "kind"}],
+                },
+            ),
+            _stage("by_module", "aggregate", by_module),
         ],
     }
 
@@ -126,13 +188,19 @@ def _filter(stage_name: str, *conditions: dict[str, Any]) -> dict[str, Any]:
 
 
 def _search(stage_name: str, query: str) -> dict[str, Any]:
-    search = {
-        "feature_uri": FEATURE_URI,
-        "query": {"input_mode": "text", "value": query},
-        "lexical": True,
-        "top_k": "{{INPUT.top_k}}",
-    }
-    return _stage(stage_name, "feature_search", {"searches": [search], "final_top_k": "{{INPUT.top_k}}"})
+    top_k = "{{INPUT.top_k}}"
+    return _stage(stage_name, "feature_search", {"searches": _hybrid(query, 100), "final_top_k": top_k})
+
+
+def _hybrid(query: str, top_k: int) -> list[dict[str, Any]]:
+    """By words and by meaning, fused by reciprocal rank, the default."""
+    search = {"feature_uri": FEATURE_URI, "query": {"input_mode": "text", "value": query}, "top_k": top_k}
+    return [{**search, "lexical": True}, search]
+
+
+def _near_document() -> dict[str, Any]:
+    reference = {"collection_id": COLLECTION, "document_id": "{{INPUT.document_id}}"}
+    return {"feature_uri": FEATURE_URI, "query": {"input_mode": "document", "document_ref": reference}}
 
 
 def _sort(stage_name: str, field: str, direction: str) -> dict[str, Any]:
