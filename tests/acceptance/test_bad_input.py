@@ -288,6 +288,8 @@ def test_a_body_that_is_too_large(client: httpx.Client, made: str, path: str, an
         ("POST", "/retrievers/{made}/execute", "skip_cache=no"),
         ("POST", "/retrievers/{made}/execute", "include_legacy_results=x"),
         ("POST", "/retrievers/execute", "stream=true"),
+        ("POST", "/retrievers/execute", "explain=true"),
+        ("POST", "/retrievers/execute", "skip_cache=true"),
         ("GET", "/retrievers/{made}/executions/exec_1", "return_vectors=true"),
         ("GET", "/retrievers/{made}/executions/exec_1", "explain=true"),
         ("GET", "/retrievers/{made}/executions/exec_1", "limit=0"),

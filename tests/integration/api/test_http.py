@@ -97,7 +97,6 @@ def test_an_unknown_path_is_404_and_a_wrong_method_405(api: httpx.Client) -> Non
 @pytest.mark.parametrize(
     ("method", "path"),
     [
-        ("POST", "/v1/retrievers/execute"),
         ("GET", "/v1/retrievers/typeahead"),
         ("PATCH", "/v1/retrievers/x"),
         ("POST", "/v1/namespaces/standalone"),
