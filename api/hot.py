@@ -33,6 +33,7 @@ logger = logging.getLogger("kennel.api")
 _NO_WORKER_RETRY_S = 5
 _FLAG = {"true": True, "1": True, "false": False, "0": False, "": False}
 _EXECUTE_REFUSES = ("return_presigned_urls", "stream")
+_ADHOC_REFUSES = (*_EXECUTE_REFUSES, "explain", "skip_cache")
 _GET_REFUSES = ("return_presigned_urls", "return_vectors", "explain", "stream")
 
 
@@ -50,7 +51,9 @@ class Call:
 
     def flag(self, name: str) -> bool:
         """A boolean of the query; false when it is not there. Raises InvalidInput for another word."""
-        value = self.query[name][-1] if name in self.query else "false"
+        if name not in self.query:
+            return False
+        value = self.query[name][-1]
         if value.lower() not in _FLAG:
             raise InvalidInput.at(("query", name), "must be true or false", value=value)
         return _FLAG[value.lower()]
@@ -164,7 +167,9 @@ async def _access(context: ApiContext, call: Call) -> Access:
 async def _execute(context: ApiContext, call: Call, owner: Owner) -> Answer:
     access = await _access(context, call)
     require(access.principal, "read")
-    _refuse_flags(call, _EXECUTE_REFUSES, "is not supported yet; leave it out")
+    _refuse_flags(
+        call, _ADHOC_REFUSES if owner is None else _EXECUTE_REFUSES, "does not work here; leave it out"
+    )
     preference = Preference.of(call.header(b"prefer"))
     call.flag("skip_cache")  # there is no cache yet, so both values do the same
     options = SubmitOptions(

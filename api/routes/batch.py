@@ -57,5 +57,7 @@ async def batch(
         idempotency_key=idempotency_key(idempotency),
     )
     content = joined("results", results, {"total_queries": len(results), "warnings": body.warnings()})
-    applied = {name.decode(): value.decode() for name, value in preference.applied()}
+    applied = {
+        name.decode(): value.decode() for name, value in Preference(preference.wait_s, False).applied()
+    }
     return json_response(content, headers=applied)

@@ -98,6 +98,7 @@ class ExecutionSummary(BaseModel):
     status: str
     created_at: str
     completed_at: str | None
+    stages_completed: int = Field(ge=0)
     duration_ms: float = Field(ge=0, description="Run time over all attempts, without the time in the queue.")
     credits_used: float = Field(ge=0)
     total_processed: int = Field(ge=0)

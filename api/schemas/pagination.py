@@ -54,10 +54,7 @@ class CursorPagination(_Method):
         return Page("cursor", self.limit or _SIZE["cursor"])
 
     def stored(self, secret: bytes) -> StoredPage | None:
-        if not self.cursor:
-            return None
-        execution_id, page = open_cursor(self.cursor, secret)
-        return execution_id, replace(page, size=self.limit or page.size)
+        return _behind_cursor(self.cursor, self.limit, secret) if self.cursor else None
 
 
 class KeysetPagination(_Method):
@@ -97,11 +94,17 @@ class ScrollPagination(_Method):
         return Page("scroll", self.limit or _SIZE["scroll"], scroll_ttl_s=self.scroll_ttl or _SCROLL_TTL_S)
 
     def stored(self, secret: bytes) -> StoredPage | None:
-        if not self.scroll_id:
-            return None
-        execution_id, page = open_scroll(self.scroll_id, secret)
-        size, ttl_s = self.limit or page.size, self.scroll_ttl or page.scroll_ttl_s
-        return execution_id, replace(page, size=size, scroll_ttl_s=ttl_s)
+        return _behind_scroll(self.scroll_id, self.limit, self.scroll_ttl, secret) if self.scroll_id else None
+
+
+def _behind_cursor(cursor: str, size: int | None, secret: bytes) -> StoredPage:
+    execution_id, page = open_cursor(cursor, secret)
+    return execution_id, replace(page, size=size or page.size)
+
+
+def _behind_scroll(scroll_id: str, size: int | None, ttl_s: int | None, secret: bytes) -> StoredPage:
+    execution_id, page = open_scroll(scroll_id, secret)
+    return execution_id, replace(page, size=size or page.size, scroll_ttl_s=ttl_s or page.scroll_ttl_s)
 
 
 def _method(value: Any) -> str:
@@ -176,15 +179,11 @@ class StoredPaging(BaseModel):
         """
         size = self.limit or self.page_size
         if self._cursor:
-            return CursorPagination(limit=size, cursor=self._cursor).stored(secret) or (execution_id, Page())
-        if self.scroll_id or self.method == "scroll":
-            scroll = ScrollPagination(
-                method="scroll", limit=size, scroll_id=self.scroll_id, scroll_ttl=self.scroll_ttl
-            )
-            return scroll.stored(secret) or (execution_id, scroll.page())
-        by_number = self.method == "offset" or self.offset is not None or self._number() is not None
-        method = "offset" if by_number else "cursor"
+            return _behind_cursor(self._cursor, size, secret)
+        if self.scroll_id:
+            return _behind_scroll(self.scroll_id, size, self.scroll_ttl, secret)
+        by_number = self.offset is not None or self._number() is not None
+        method = self.method or ("offset" if by_number else "cursor")
         size = size or _SIZE[method]
-        number = self._number() or 1
-        offset = self.offset if self.offset is not None else (number - 1) * size
-        return execution_id, Page(method, size, offset)
+        offset = self.offset if self.offset is not None else ((self._number() or 1) - 1) * size
+        return execution_id, Page(method, size, offset, scroll_ttl_s=self.scroll_ttl or _SCROLL_TTL_S)

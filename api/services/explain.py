@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
+import anyio.to_thread
+
 from api.context import ApiContext
 from api.deps import Access
 from api.services.estimates import Estimator, StageEstimate
@@ -32,7 +34,9 @@ async def explain_plan(
         context.executions.profiles(retriever.retriever_id, retriever.version, count=_PROFILES),
         _count_documents(context, retriever),
     )
-    stages = Estimator(catalogue, inputs, documents, profiles).estimate(retriever.definition["stages"])
+    estimator = Estimator(catalogue, inputs, documents, profiles)
+    # In a thread: templates may take their time.
+    stages = await anyio.to_thread.run_sync(estimator.estimate, retriever.definition["stages"])
     slowest_ms = max(stage.duration_ms for stage in stages)
     return {
         "retriever_id": retriever.retriever_id,

@@ -8,9 +8,10 @@ import httpx
 import pytest
 
 from shared import keys
+from shared.models.execution import ExecutionRequest
 from shared.redis_sync import connect
 from tests.contract.check import check_error, check_execution
-from tests.contract.scenes import document_ids, read, retriever, run, search, stage, unique
+from tests.contract.scenes import busy, document_ids, read, retriever, run, search, stage, unique
 from tests.stack import Stack, ended, execute, gate, poll_until
 
 pytestmark = pytest.mark.usefixtures("books")
@@ -169,6 +170,16 @@ def test_vectors_in_the_payload(client: httpx.Client, linked: str, where: str) -
     seen = client.post(f"/retrievers/{linked}/execute{query}", json=body, headers=headers).json()
     assert [each["payload"]["v"] for each in seen["documents"]] == [[0.0, 0.5], [1.0, 0.5], [2.0, 0.5]]
     assert "v" not in run(client, linked)["documents"][0]["payload"]
+
+
+def test_the_worker_is_told_how_fresh_it_must_be(service: Stack, client: httpx.Client, by_year: str) -> None:
+    consistency = {"mode": "eventual", "max_staleness_ms": 250}
+    with busy(service, client), connect(service.redis_url) as server:
+        execution_id = execute(client, by_year, consistency=consistency, write_token="token", expand=["a.b"])
+        stored = server.hget(keys.execution(execution_id), "request")
+    request = ExecutionRequest.from_json(stored)  # type: ignore[arg-type]
+    assert (request.consistency, request.write_token, request.expand) == (consistency, "token", ["a.b"])
+    poll_until(client, by_year, execution_id, ended, "its turn")
 
 
 def test_accepted_without_effect(client: httpx.Client) -> None:
