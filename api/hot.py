@@ -1,7 +1,7 @@
 """The front door: execute and poll are answered here, past the framework; everything else goes on to it.
 
-These two are nearly all of the traffic. They are described in OpenAPI (api/routes/executions.py) and
-share services, errors and authentication with the other operations; only routing, middleware and
+These two are nearly all of the traffic. They are described in OpenAPI (routes/executions.py, routes/adhoc.py)
+and share services, errors and authentication with the other operations; only routing, middleware and
 response classes are left out.
 """
 

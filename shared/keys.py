@@ -5,7 +5,7 @@
 | kennel:exec:<id>                      | hash   | the execution record (docs/record.md)         | Lua only          | result_ttl_s after the end |
 | kennel:docs:<id>                      | list   | result documents when they are over one page  | finish            | with its record   |
 | kennel:sum:<id>                       | string | summary of an ended execution, its tombstone  | Lua only          | summary_ttl_s     |
-| kennel:hist:<retriever id>            | zset   | execution ids by sequence number; ad-hoc ones under `adhoc_<namespace id>` | submit | summary_ttl_s |
+| kennel:hist:<retriever id>            | zset   | execution ids by sequence number              | submit            | summary_ttl_s     |
 | kennel:hist:<retriever id>:<status>   | zset   | the same, one per status but processing       | Lua only          | summary_ttl_s     |
 | kennel.<class>                        | list   | the Celery queue of a priority class          | Lua, Celery       | permanent, <= queue_max |
 | kennel.embed                          | list   | the Celery queue of embedding tasks           | Lua, Celery       | permanent, <= collections |
@@ -30,8 +30,8 @@
 | kennel:keys                           | hash   | key name -> sha256                            | ops, API          | permanent         |
 | kennel:wake:<api process>             | pub/sub| "<execution id> <revision> <status>"          | Lua only          | -                 |
 
-`<scope>` is a namespace id, or "-" for what belongs to the installation. Celery adds its own
-`_kombu.binding.*` sets (permanent, a few bytes).
+`<retriever id>` is `adhoc_<namespace id>` for ad-hoc executions. `<scope>` is a namespace id, or "-" for
+what belongs to the installation. Celery adds its own `_kombu.binding.*` sets (permanent, a few bytes).
 """
 
 from __future__ import annotations

@@ -143,6 +143,16 @@ def test_an_unknown_retriever_is_404(client: httpx.Client) -> None:
     check_error(post(client, "unknown", [asking(1)]), 404)
 
 
+def test_what_is_no_fault_of_the_queries_fails_the_batch(client: httpx.Client) -> None:
+    collection = unique("deleted")
+    client.post("/collections", json={"collection_name": collection})
+    made = retriever(client, BY_YEAR, collection_identifiers=[collection])
+    assert client.delete(f"/collections/{collection}").status_code == 200
+    envelope = check_error(post(client, made, [{"inputs": {}}] * 2), 404)
+    assert "no longer exists" in envelope.error.message
+    assert history(client, made) == []
+
+
 def test_what_has_no_meaning_is_named(client: httpx.Client, made: str) -> None:
     queries = [{**asking(1971), "limit": 3}]
     answer = post(client, made, queries, settings={"max_chunks": 2}, colour=1)
