@@ -22,7 +22,7 @@ from shared.documents.sqlite.matrices import Matrices
 from shared.documents.sqlite.nearest import nearest, rows_statement
 from shared.documents.sqlite.rows import fetch
 from shared.documents.sqlite.schema import create_tables, read_shape
-from shared.documents.sqlite.turns import remove_locks, turn_if_free, write_turn
+from shared.documents.sqlite.turns import embedding_turn_path, remove_locks, turn_if_free, write_turn
 from shared.documents.sqlite.vectors import read_vectors
 from shared.documents.sqlite.writing import delete_documents, write_documents
 from shared.documents.store import (
@@ -237,7 +237,7 @@ class SqliteDocumentStore:
         path = self._handles.path(ref)
         with _domain_errors(path):
             self._handles.connection(ref)
-            with turn_if_free(path.with_suffix(".embed")) as mine:
+            with turn_if_free(embedding_turn_path(path)) as mine:
                 yield mine
 
     def _rows(self, ref: CollectionRef, sql: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:

@@ -46,8 +46,12 @@ def turn_if_free(path: Path) -> Iterator[bool]:
 
 def remove_locks(path: Path) -> None:
     """For a collection that is gone; whoever still waits for its turn then finds no collection."""
-    for lock_path in _lock_paths(path):
+    for lock_path in (*_lock_paths(path), embedding_turn_path(path)):
         lock_path.unlink(missing_ok=True)
+
+
+def embedding_turn_path(path: Path) -> Path:
+    return path.with_suffix(".embed")
 
 
 def _lock_paths(path: Path) -> tuple[Path, Path]:

@@ -64,6 +64,10 @@ def test_collections(client: ApiClient) -> None:
     assert created.feature_extractor.feature_extractor_id == "text_extractor_v1"
     with pytest.raises(ConflictException):
         collections.create_collection(body)
+    [index] = created.vector_indexes
+    assert (index.index["dimensions"], index.index["distance"]) == (256, "cosine")
+    [feature] = collections.describe_collection_features("books").features
+    assert (feature.feature_uri, feature.primary) == (index.feature_uri, True)
     assert collections.get_collection("books").document_count == 0
     listed = collections.list_collections(list_collections_request={})
     assert [each.collection_name for each in listed.results] == ["books"]
