@@ -52,6 +52,44 @@ def validate_input_schema(schema: Any, loc: Sequence[str | int] = ("input_schema
     raise_invalid(errors)
 
 
+def refuse_breaking(
+    old: Mapping[str, Any], new: Mapping[str, Any], loc: Sequence[str | int] = ("input_schema",)
+) -> None:
+    """Check that every caller of the old schema still fits the new one.
+
+    Raises:
+        InvalidInput: the new schema is malformed, lacks an input, changes a type, allows fewer values or
+            requires what was not required.
+    """
+    validate_input_schema(new, loc)
+    errors: list[FieldError] = []
+    for name, field in new.items():
+        if reason := _breaks(old.get(name), field):
+            errors.append({"loc": [*loc, name], "msg": reason, "type": "breaking_change"})
+    for name in old:
+        if name not in new:
+            reason = "callers may send this input; keep it, or clone the retriever"
+            errors.append({"loc": [*loc, name], "msg": reason, "type": "breaking_change"})
+    raise_invalid(errors)
+
+
+def _breaks(old: Mapping[str, Any] | None, new: Mapping[str, Any]) -> str | None:
+    """Why a caller of the old field would not fit the new one."""
+    if new.get("required") and "default" not in new and not (old or {}).get("required"):
+        return "cannot be required now, for callers do not send it; give it a default, or clone the retriever"
+    if old is None:
+        return None
+    if new["type"] != old["type"]:
+        return f"was {old['type']} and cannot become {new['type']}; clone the retriever"
+    return _breaks_enum(old.get("enum"), new.get("enum"))
+
+
+def _breaks_enum(old: list[Any] | None, new: list[Any] | None) -> str | None:
+    if new is None or (old is not None and all(value in new for value in old)):
+        return None
+    return "values that were allowed must stay allowed; clone the retriever"
+
+
 def inputs_hash(inputs: Mapping[str, Any]) -> str:
     """SHA-1 (hex) of the canonical JSON of inputs after defaults: sorted keys, no spaces."""
     return hashlib.sha1(orjson.dumps(inputs, option=orjson.OPT_SORT_KEYS), usedforsecurity=False).hexdigest()

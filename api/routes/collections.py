@@ -13,6 +13,9 @@ from api.paging import PagingDep, page_of
 from api.routes.lists import list_response
 from api.schemas.collections import (
     Collection,
+    CollectionChange,
+    CollectionClone,
+    CollectionCloned,
     CollectionCreate,
     CollectionFeatures,
     CollectionList,
@@ -59,6 +62,30 @@ async def list_by_get(
 async def get(context: ContextDep, access: ReadAccess, collection: PathName) -> Response:
     """With the number of its documents."""
     return json_response(await context.collection_service.get(access.namespace_id, collection))
+
+
+@router.patch(
+    "/{collection}",
+    summary="Change a collection",
+    responses=answers(Collection, 400, 403, 404, 409, 422, 504),
+)
+async def change(
+    context: ContextDep, access: WriteAccess, collection: PathName, body: CollectionChange
+) -> Response:
+    """Its name, description, metadata or `enabled`; not what is embedded: clone it for that."""
+    return json_response(await context.collection_service.change(access.namespace_id, collection, body))
+
+
+@router.post(
+    "/{collection}/clone",
+    summary="Clone a collection",
+    responses=answers(CollectionCloned, 400, 403, 404, 409, 422, 504),
+)
+async def clone(
+    context: ContextDep, access: WriteAccess, collection: PathName, body: CollectionClone
+) -> Response:
+    """A new, empty collection with another name and whatever else the body says."""
+    return json_response(await context.collection_service.clone(access.namespace_id, collection, body))
 
 
 @router.get(

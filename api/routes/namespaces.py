@@ -11,7 +11,16 @@ from api.json_body import JsonRoute
 from api.openapi import answers, json_response
 from api.paging import PagingDep, page_of, pagination
 from api.schemas.common import ListBody
-from api.schemas.namespaces import Namespace, NamespaceCreate, NamespaceDeletion, NamespaceList
+from api.schemas.namespaces import (
+    Namespace,
+    NamespaceChange,
+    NamespaceCreate,
+    NamespaceDeletion,
+    NamespaceIds,
+    NamespaceList,
+    NamespaceStats,
+    NamespaceStatsBatch,
+)
 from api.services.document_answers import joined
 
 router = APIRouter(prefix="/v1/namespaces", tags=["namespaces"], route_class=JsonRoute)
@@ -54,6 +63,40 @@ async def list_by_get(
 async def get(context: ContextDep, caller: ReaderDep, namespace: PathName) -> Response:
     """With the number of its collections and documents."""
     return json_response(await context.namespace_service.get(caller, namespace))
+
+
+@router.get(
+    "/{namespace}/stats", summary="Count what a namespace holds", responses=answers(NamespaceStats, 404)
+)
+async def stats(context: ContextDep, caller: ReaderDep, namespace: PathName) -> Response:
+    """Exactly, now."""
+    return json_response(await context.namespace_service.stats(caller, namespace))
+
+
+@router.post(
+    "/stats/batch", summary="Count what several namespaces hold", responses=answers(NamespaceStatsBatch, 422)
+)
+async def stats_batch(context: ContextDep, caller: ReaderDep, body: NamespaceIds) -> Response:
+    """Those that do not exist, or that the key may not use, are left out."""
+    found = await context.namespace_service.stats_of(caller, body.namespace_ids)
+    return json_response(NamespaceStatsBatch(stats=found))
+
+
+@router.patch(
+    "/{namespace}",
+    summary="Change a namespace",
+    responses=answers(Namespace, 400, 403, 404, 409, 422, 504),
+)
+@router.put(
+    "/{namespace}",
+    summary="Change a namespace (PUT)",
+    responses=answers(Namespace, 400, 403, 404, 409, 422, 504),
+)
+async def change(
+    context: ContextDep, caller: WriterDep, namespace: PathName, body: NamespaceChange
+) -> Response:
+    """Its name, description or payload_indexes; what is left out stays, with PUT too."""
+    return json_response(await context.namespace_service.change(caller, namespace, body))
 
 
 @router.delete(

@@ -11,12 +11,6 @@ from api.errors import METHODS, NotBuilt
 
 _OPERATIONS = """
 POST   /namespaces/standalone
-POST   /namespaces/stats/batch
-PATCH  /namespaces/{id}
-PUT    /namespaces/{id}
-GET    /namespaces/{id}/stats
-PATCH  /collections/{id}
-POST   /collections/{id}/clone
 PATCH  /collections/{id}/documents/bulk
 POST   /collections/{id}/documents/aggregate
 POST   /collections/{id}/documents/distinct
@@ -34,8 +28,6 @@ ANY    /retrievers/benchmarks/{rest:path}
 ANY    /retrievers/interactions
 ANY    /retrievers/interactions/{rest:path}
 ANY    /retrievers/evaluations/{rest:path}
-PATCH  /retrievers/{id}
-POST   /retrievers/{id}/clone
 ANY    /retrievers/{id}/evaluations
 ANY    /retrievers/{id}/evaluations/{rest:path}
 ANY    /alerts

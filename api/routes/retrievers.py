@@ -12,7 +12,16 @@ from api.openapi import answers, json_response
 from api.paging import PagingDep, page_of
 from api.routes.lists import list_response
 from api.schemas.common import ListBody
-from api.schemas.retrievers import Retriever, RetrieverCreate, RetrieverDeletion, RetrieverList
+from api.schemas.retrievers import (
+    Retriever,
+    RetrieverChange,
+    RetrieverChanged,
+    RetrieverClone,
+    RetrieverCloned,
+    RetrieverCreate,
+    RetrieverDeletion,
+    RetrieverList,
+)
 
 router = APIRouter(prefix="/v1/retrievers", tags=["retrievers"], route_class=JsonRoute)
 
@@ -51,6 +60,32 @@ async def list_by_get(
 async def get(context: ContextDep, access: ReadAccess, retriever: PathName) -> Response:
     """In its current version."""
     return json_response(await context.retriever_service.get(access.namespace_id, retriever))
+
+
+@router.patch(
+    "/{retriever}",
+    summary="Change a retriever",
+    responses=answers(RetrieverChanged, 400, 403, 404, 409, 422, 504),
+)
+async def change(
+    context: ContextDep, access: WriteAccess, retriever: PathName, body: RetrieverChange
+) -> Response:
+    """Makes the next version; executions keep the version they were submitted with."""
+    service = context.retriever_service
+    return json_response(await service.change(access.principal, access.namespace_id, retriever, body))
+
+
+@router.post(
+    "/{retriever}/clone",
+    summary="Clone a retriever",
+    responses=answers(RetrieverCloned, 400, 403, 404, 409, 422, 504),
+)
+async def clone(
+    context: ContextDep, access: WriteAccess, retriever: PathName, body: RetrieverClone
+) -> Response:
+    """A new retriever with another name and whatever else the body says."""
+    service = context.retriever_service
+    return json_response(await service.clone(access.principal, access.namespace_id, retriever, body))
 
 
 @router.delete(

@@ -62,6 +62,27 @@ class CollectionCreate(RequestModel):
     retriever_transform: NotYet = None
 
 
+class CollectionChange(RequestModel):
+    """What to change; what is left out or null stays as it is."""
+
+    collection_name: Annotated[str | None, Field(min_length=3, max_length=100), Printable] = None
+    description: Annotated[str | None, Field(max_length=10_000)] = None
+    enabled: bool | None = None
+    metadata: Annotated[dict[str, Any] | None, Field(description="Replaced whole.")] = None
+    alert_applications: NotYet = None
+
+
+class CollectionClone(RequestModel):
+    """The copy's name, and what is different about it. Documents are not copied."""
+
+    collection_name: Annotated[str, Field(min_length=3, max_length=100), Printable]
+    description: Annotated[str | None, Field(max_length=10_000)] = None
+    source: Source | None = None
+    feature_extractor: FeatureExtractor | None = None
+    enabled: bool | None = None
+    metadata: dict[str, Any] | None = None
+
+
 class FeatureIndex(BaseModel):
     name: str
     description: Annotated[str, Field(min_length=10)]
@@ -112,6 +133,11 @@ class Collection(BaseModel):
     schema_validation: Literal["off"] = "off"
     is_system: bool = False
     warnings: list[str] = []
+
+
+class CollectionCloned(BaseModel):
+    collection: Collection
+    source_collection_id: str
 
 
 class CollectionList(BaseModel):

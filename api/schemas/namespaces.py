@@ -49,6 +49,38 @@ class NamespaceCreate(RequestModel):
     cost_cap_override: NotYet = None
 
 
+class NamespaceChange(RequestModel):
+    """What to change; what is left out or null stays as it is."""
+
+    namespace_name: Annotated[str | None, Field(min_length=3, max_length=64), Printable] = None
+    description: Annotated[str | None, Field(max_length=10_000)] = None
+    payload_indexes: Annotated[
+        list[PayloadIndex] | None, Field(max_length=1_000, description="Replaced whole.")
+    ] = None
+    ttl_seconds: NotYet = None
+    expires_at: NotYet = None
+    auto_create_indexes: NotYet = None
+
+
+class NamespaceStats(BaseModel):
+    """Counted exactly, now."""
+
+    namespace_id: str
+    document_count: int
+    document_count_complete: Literal[True] = True
+    collection_count: int
+
+
+class NamespaceIds(RequestModel):
+    namespace_ids: Annotated[list[str], Field(max_length=100)]
+
+
+class NamespaceStatsBatch(BaseModel):
+    """By the ids and names asked for; those that do not exist are left out."""
+
+    stats: dict[str, NamespaceStats]
+
+
 class Namespace(BaseModel):
     """A namespace. The counts are known only where one namespace is read."""
 

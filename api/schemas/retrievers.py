@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AliasChoices, BaseModel, Field
+from pydantic import AfterValidator, AliasChoices, BaseModel, Field
 
 from api.schemas.common import Degraded, Pagination, Printable, RequestModel
 
@@ -14,6 +14,12 @@ class BudgetLimits(RequestModel):
 
     max_credits: Annotated[float | None, Field(ge=0, allow_inf_nan=False)] = None
     max_time_ms: Annotated[int | None, Field(ge=0)] = None
+
+
+def _refuse_budget(value: Any) -> Any:
+    if value is not None:
+        raise ValueError("cannot be changed; clone the retriever with other limits")
+    return value
 
 
 class RetrieverCreate(RequestModel):
@@ -44,6 +50,51 @@ class RetrieverCreate(RequestModel):
     marketplace_listing_id: Annotated[str | None, Field(description="Kept only.")] = None
     requires_subscription: Annotated[bool, Field(description="Kept only.")] = False
     display_config: Annotated[dict[str, Any] | None, Field(description="Kept only.")] = None
+
+
+class RetrieverChange(RequestModel):
+    """What to change; what is left out or null stays as it is. Lists and objects are replaced whole."""
+
+    retriever_name: Annotated[str | None, Field(min_length=1, max_length=255), Printable] = None
+    stages: Annotated[list[Any] | None, Field(description="All stages of the next version.")] = None
+    collection_identifiers: Annotated[
+        list[str] | None,
+        Field(
+            max_length=1_000,
+            validation_alias=AliasChoices("collection_identifiers", "collection_ids"),
+            description="Ids or names; [] = every collection. `collection_ids` is another name.",
+        ),
+    ] = None
+    input_schema: Annotated[
+        dict[str, Any] | None,
+        Field(description="Only additions: optional inputs, defaults, examples, descriptions."),
+    ] = None
+    description: Annotated[str | None, Field(max_length=10_000)] = None
+    tags: Annotated[list[str] | None, Field(max_length=100)] = None
+    metadata: dict[str, Any] | None = None
+    visibility: Literal["private", "public", "marketplace"] | None = None
+    marketplace_listing_id: str | None = None
+    requires_subscription: bool | None = None
+    display_config: dict[str, Any] | None = None
+    budget_limits: Annotated[Any, AfterValidator(_refuse_budget), Field(description="Clone to change.")] = (
+        None
+    )
+
+
+class RetrieverClone(RequestModel):
+    """The copy's name, and what is different about it."""
+
+    retriever_name: Annotated[str, Field(min_length=1, max_length=255), Printable]
+    stages: list[Any] | None = None
+    collection_identifiers: Annotated[
+        list[str] | None,
+        Field(max_length=1_000, validation_alias=AliasChoices("collection_identifiers", "collection_ids")),
+    ] = None
+    input_schema: dict[str, Any] | None = None
+    description: Annotated[str | None, Field(max_length=10_000)] = None
+    budget_limits: BudgetLimits | None = None
+    tags: Annotated[list[str] | None, Field(max_length=100)] = None
+    display_config: dict[str, Any] | None = None
 
 
 class RetrieverStage(BaseModel):
@@ -83,6 +134,15 @@ class Retriever(BaseModel):
     updated_by: str | None = None
     fusion: str | None = None
     warnings: list[str] = []
+
+
+class RetrieverChanged(BaseModel):
+    retriever: Retriever
+
+
+class RetrieverCloned(BaseModel):
+    retriever: Retriever
+    source_retriever_id: str
 
 
 class RetrieverList(BaseModel):

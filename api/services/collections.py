@@ -13,11 +13,14 @@ from api.paging import Page
 from api.pool import DocumentPool
 from api.schemas.collections import (
     Collection,
+    CollectionChange,
+    CollectionClone,
     CollectionCreate,
     CollectionFeatures,
     CollectionListBody,
     FeatureExtractor,
 )
+from api.services.changes import changed
 from api.services.collection_features import (
     Models,
     extractor_of,
@@ -36,6 +39,9 @@ from shared.stores.resources import ResourceStore
 
 # Where documents of a batch go that names no collection. Hidden unless asked for.
 DIRECT_UPSERT = "_direct_upsert"
+
+_CHANGEABLE = {"collection_name", "description", "enabled", "metadata"}
+_CLONED = ("description", "source", "feature_extractor", "input_schema", "enabled", "metadata")
 
 
 class CollectionService:
@@ -61,10 +67,7 @@ class CollectionService:
             Conflict: the name is taken.
             InvalidInput: the name is one of ours, input_schema is malformed, or no such extractor.
         """
-        if request.collection_name == DIRECT_UPSERT:
-            raise InvalidInput.at(
-                ["collection_name"], "is reserved; choose another name", value=DIRECT_UPSERT
-            )
+        _refuse_reserved(request.collection_name)
         _check_schema(request.input_schema)
         return await self._create(namespace_id, request)
 
@@ -93,6 +96,32 @@ class CollectionService:
             raise
         warnings = request.warnings() + ignored(extractor)
         return orjson.dumps({**collection.model_dump(), "document_count": 0, "warnings": warnings})
+
+    async def change(self, namespace_id: str, id_or_name: str, request: CollectionChange) -> dict[str, Any]:
+        """The collection as it is now.
+
+        Raises:
+            NotFound: no such collection. Conflict: the new name is taken. InvalidInput: it is one of ours.
+        """
+        _refuse_reserved(request.collection_name)
+        given = request.model_dump(exclude_none=True, include=_CHANGEABLE)
+
+        async def change(found: Resource) -> tuple[dict[str, Any], None]:
+            return {**found.answer(), **given}, None
+
+        found, body = await changed(self._store, namespace_id, id_or_name, change)
+        names = (found.answer()["collection_name"], body["collection_name"])
+        self._directory.forget(namespace_id, found.resource_id, *names)
+        return {**await self.get(namespace_id, found.resource_id), "warnings": request.warnings()}
+
+    async def clone(self, namespace_id: str, id_or_name: str, request: CollectionClone) -> dict[str, Any]:
+        """A new, empty collection like an existing one. Raises as `create`."""
+        source = (await self._store.get(namespace_id, id_or_name)).answer()
+        kept = {name: source[name] for name in _CLONED if source[name] is not None}
+        given = request.model_dump(exclude_none=True, include=set(CollectionClone.model_fields))
+        body = await self.create(namespace_id, CollectionCreate.model_validate({**kept, **given}))
+        copy = {**orjson.loads(body), "warnings": request.warnings()}
+        return {"collection": copy, "source_collection_id": source["collection_id"]}
 
     async def direct_upsert_id(self, namespace_id: str) -> str:
         """Id of the namespace's hidden collection, made on first use."""
@@ -175,6 +204,11 @@ def _collection(
         updated_at=now,
         is_system=is_system,
     )
+
+
+def _refuse_reserved(name: str | None) -> None:
+    if name == DIRECT_UPSERT:
+        raise InvalidInput.at(["collection_name"], "is reserved; choose another name", value=DIRECT_UPSERT)
 
 
 def _check_schema(schema: dict[str, Any] | None) -> None:

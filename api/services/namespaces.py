@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from api.auth import Principal
@@ -13,16 +15,25 @@ from api.directory import NamespaceDirectory
 from api.paging import Page
 from api.pool import DocumentPool
 from api.schemas.common import ListBody
-from api.schemas.namespaces import FeatureExtractorRef, Namespace, NamespaceCreate
+from api.schemas.namespaces import (
+    FeatureExtractorRef,
+    Namespace,
+    NamespaceChange,
+    NamespaceCreate,
+    NamespaceStats,
+)
+from api.services.changes import changed
 from api.services.collections import CollectionService
 from api.services.listing import Lister, Listing
 from api.services.retrievers import RetrieverService
 from shared import ids, keys
 from shared.clock import utc_now_iso
-from shared.errors import Forbidden, KennelError
+from shared.errors import Forbidden, KennelError, NotFound
 from shared.logs import log_event
+from shared.models.resource import Resource
 from shared.stores.resources import DeletedNamespaces, ResourceStore
 
+_CHANGEABLE = {"namespace_name", "description", "payload_indexes"}
 _PURGE_TRIES = 20
 _RETRY_MAX_S = 60.0
 
@@ -71,12 +82,45 @@ class NamespaceService:
 
     async def get(self, principal: Principal, id_or_name: str) -> dict[str, Any]:
         """The namespace with its counts."""
+        stats = await self.stats(principal, id_or_name)
+        found = await self._store.get(keys.INSTALLATION, stats.namespace_id)
+        counts = {"collection_count": stats.collection_count, "document_count": stats.document_count}
+        return found.answer() | counts
+
+    async def stats(self, principal: Principal, id_or_name: str) -> NamespaceStats:
+        """How much the namespace holds."""
         namespace_id = await self._directory.resolve(principal, id_or_name)
-        found = await self._store.get(keys.INSTALLATION, namespace_id)
         collections, documents = await asyncio.gather(
             self._collections.ids(namespace_id), self._collections.count_documents(namespace_id)
         )
-        return {**found.answer(), "collection_count": len(collections), "document_count": documents}
+        return NamespaceStats(
+            namespace_id=namespace_id, document_count=documents, collection_count=len(collections)
+        )
+
+    async def stats_of(self, principal: Principal, identifiers: Sequence[str]) -> dict[str, NamespaceStats]:
+        """Of those that exist and that the key may use, by what they were asked for."""
+        found: dict[str, NamespaceStats] = {}
+        for identifier in dict.fromkeys(identifiers):
+            with suppress(NotFound):
+                found[identifier] = await self.stats(principal, identifier)
+        return found
+
+    async def change(self, principal: Principal, id_or_name: str, request: NamespaceChange) -> dict[str, Any]:
+        """The namespace as it is now.
+
+        Raises:
+            NotFound: no such namespace. Conflict: the new name is taken.
+        """
+        namespace_id = await self._directory.resolve(principal, id_or_name)
+        given = request.model_dump(exclude_none=True, include=_CHANGEABLE)
+
+        async def change(found: Resource) -> tuple[dict[str, Any], None]:
+            return {**found.answer(), **given}, None
+
+        found, body = await changed(self._store, keys.INSTALLATION, namespace_id, change)
+        names = (found.answer()["namespace_name"], body["namespace_name"])
+        self._directory.forget(namespace_id, *names)
+        return {**await self.get(principal, namespace_id), "warnings": request.warnings()}
 
     async def page(self, principal: Principal, request: ListBody, page: Page) -> Listing:
         """The namespaces that the key may use."""

@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
+import re
+
 from shared.documents.store import CollectionShape, vector_name
 
 TEXT_EXTRACTOR = "mixpeek://text_extractor@v1"
 # The vendor's default text feature: existing definitions that name it mean a collection's text embedding.
 _ALIASES = frozenset({TEXT_EXTRACTOR, f"{TEXT_EXTRACTOR}/multilingual_e5_large_instruct_v1"})
+
+
+_URI = re.compile(r"mixpeek://([\w-]+)@([\w.-]+)(?:/([\w-]+))?")
+
+
+def feature_parts(uri: str) -> dict[str, str | None] | None:
+    """Scheme, extractor, version and output of a feature URI; None for a bare name or a template."""
+    found = _URI.fullmatch(uri)
+    if found is None:
+        return None
+    extractor, version, output = found.groups()
+    return {"scheme": "mixpeek", "extractor": extractor, "version": version, "output": output}
 
 
 def index_name(shape: CollectionShape, feature: str) -> str | None:

@@ -45,6 +45,29 @@ define('read_resources', function(args)
   return bodies
 end)
 
+-- update_resource: a new body, if the version is still the one that the caller has read.
+-- args: record key, names key, id, old name, new name, old version, body, old definition key ('' = none),
+--   new definition key, new definition, how long the old definition lives on (s)
+-- returns: {'updated'} (again for the same body) | {'stale'} somebody was faster | {'missing'}
+--   | {'taken', id of the owner of the name}
+define('update_resource', function(args)
+  local version, body = unpack(redis.call('HMGET', args[1], 'version', 'body'))
+  if not version then return { 'missing' } end
+  local following = int(tonumber(args[6]) + 1)
+  if version == following and body == args[7] then return { 'updated' } end
+  if version ~= args[6] then return { 'stale' } end
+  local owner = redis.call('HGET', args[2], args[5])
+  if owner and owner ~= args[3] then return { 'taken', owner } end
+  if args[4] ~= args[5] then redis.call('HDEL', args[2], args[4]) end
+  redis.call('HSET', args[2], args[5], args[3])
+  redis.call('HSET', args[1], 'body', args[7], 'version', following)
+  if args[8] ~= '' then
+    redis.call('SET', args[9], args[10])
+    redis.call('EXPIRE', args[8], args[11])
+  end
+  return { 'updated' }
+end)
+
 -- delete_resource: args: record key, names key, ids key, id, name, ttl_s, keys that live on for ttl_s …
 -- returns: 1 when it was there, else 0
 define('delete_resource', function(args)

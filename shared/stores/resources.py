@@ -91,6 +91,44 @@ class ResourceStore:
             case b"orphan":
                 raise NotFound(f"namespace {scope!r} does not exist any more")
 
+    async def update(
+        self,
+        scope: str,
+        found: Resource,
+        names: tuple[str, str],
+        body: bytes,
+        *,
+        definition: bytes | None = None,
+        old_definition_ttl_s: int = 0,
+    ) -> bool:
+        """Store the next version of what was found; False when somebody else changed it meanwhile.
+
+        Args:
+            names: the old name and the new one.
+            definition: the snapshot of the new version; the old one lives on for what runs it.
+
+        Raises:
+            Conflict: the new name is taken. NotFound: it was deleted.
+        """
+        resource_id, version = found.resource_id, found.version
+        has_definition = definition is not None
+        answer = await self._redis.fcall(
+            "update_resource",
+            *self._keys(scope, resource_id)[:2],
+            resource_id,
+            *names,
+            version,
+            body,
+            keys.definition(resource_id, version) if has_definition else "",
+            keys.definition(resource_id, version + 1) if has_definition else "",
+            definition or b"",
+            old_definition_ttl_s,
+        )
+        if answer[0] == b"missing":
+            raise NotFound(f"{self.kind} {resource_id} was deleted meanwhile")
+        self._check_created(answer, scope, resource_id, names[1])
+        return bool(answer[0] == b"updated")
+
     async def find(self, scope: str, id_or_name: str) -> Resource | None:
         """The resource with this id, else with this name; retrievers come with their definition."""
         with reading():
