@@ -11,10 +11,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import apsw
 import orjson
 
 from shared.filters.ast import And, Condition, Filter, Not, Or
-from shared.filters.evaluate import OPPOSITES
+from shared.filters.evaluate import OPPOSITES, compile_record_predicate, compile_text_test
 from shared.filters.list_bits import path_mask
 from shared.filters.paths import payload_parts
 from shared.filters.values import comparable, is_number, number
@@ -33,6 +34,10 @@ class Parameters:
         """Add a value and return its placeholder."""
         self.values.append(value)
         return f"?{len(self.values)}"
+
+    def bind_object(self, value: Any) -> str:
+        """Add a Python object, which only a function of sql_functions.py can take up."""
+        return self.bind(apsw.pyobject(value))
 
     def bind_json(self, value: Any) -> str:
         return self.bind(orjson.dumps(value).decode())
@@ -172,8 +177,7 @@ def _on_rows(condition: Condition, parameters: Parameters) -> str:
 
 
 def _by_python(condition: Condition, parameters: Parameters) -> str:
-    test = [condition.path, condition.operator, condition.value, condition.case_sensitive]
-    return f"kennel_matches(json(payload), {parameters.bind_json(test)})"
+    return f"kennel_matches(json(payload), {parameters.bind_object(compile_record_predicate(condition))})"
 
 
 def _on_scalar(condition: Condition, place: _Place, parameters: Parameters) -> str:
@@ -188,7 +192,9 @@ def _on_scalar(condition: Condition, place: _Place, parameters: Parameters) -> s
     if not isinstance(wanted, str):  # contains with a number or a boolean: only ever an element of a list
         return "0"
     if name in _BY_FUNCTION:
-        test = parameters.bind_json([name, wanted, condition.case_sensitive])
+        test = parameters.bind_object(
+            compile_text_test(name, wanted, case_sensitive=condition.case_sensitive)
+        )
         return f"(kennel_text_test({place.text}, {test}) AND {place.type} = 'text')"
     return _holds_part(condition, place, parameters)
 
