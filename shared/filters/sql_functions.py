@@ -11,6 +11,7 @@ from typing import Any
 import apsw
 import orjson
 
+from shared.filters.geo import Area, touches
 from shared.filters.paths import MISSING, resolve
 from shared.filters.values import fold
 
@@ -31,6 +32,11 @@ def _matches(payload: str, test: Callable[[Mapping[str, Any]], bool]) -> bool:
     return test(orjson.loads(payload))
 
 
+def _in_area(value: str | None, area: Area) -> bool:
+    """The JSON of a value, or null for a missing one, is a point of the area or a list with such a point."""
+    return value is not None and touches(area, orjson.loads(value))
+
+
 def _resolve(payload: str, path: str) -> str | None:
     """The value at a path of a stored document as JSON; null where there is none."""
     value = resolve(path, {}, orjson.loads(payload))
@@ -41,5 +47,6 @@ _FUNCTIONS: tuple[tuple[str, int, Callable[..., Any]], ...] = (
     ("kennel_fold", 1, fold),
     ("kennel_text_test", 2, _text_test),
     ("kennel_matches", 2, _matches),
+    ("kennel_in_area", 2, _in_area),
     ("kennel_resolve", 2, _resolve),
 )
