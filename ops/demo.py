@@ -6,7 +6,6 @@ load that was cut off is completed by the next one, and a complete one costs a f
 
 from __future__ import annotations
 
-import hashlib
 import platform
 import shlex
 import sysconfig
@@ -17,7 +16,7 @@ from typing import Any
 
 import httpx
 
-from ops.demo_retrievers import COLLECTION, EXTRACTOR, NAMESPACE, retrievers
+from ops.demo_retrievers import COLLECTION, EXTRACTOR, NAMESPACE, document_id, retrievers
 from ops.stdlib_docs import Docstring, choose, read_docstrings
 from shared.errors import KennelError, Unavailable
 
@@ -169,8 +168,7 @@ def _document(docstring: Docstring) -> Body:
             "python_version": platform.python_version(),
         },
     }
-    digest = hashlib.sha256(docstring.title.encode()).hexdigest()
-    return {"document_id": f"doc_{digest[:16]}", "payload": payload}
+    return {"document_id": document_id(docstring.title), "payload": payload}
 
 
 def _refusal(response: httpx.Response) -> str:

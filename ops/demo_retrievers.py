@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 NAMESPACE = "demo"
@@ -27,6 +28,11 @@ _MODULE = {
     "description": "Only this module, by its full name; left out = all modules.",
     "examples": ["json", "asyncio.tasks"],
 }
+
+
+def document_id(title: str) -> str:
+    """The same in every installation, so that a load that was cut off goes on where it was."""
+    return f"doc_{hashlib.sha256(title.encode()).hexdigest()[:16]}"
 
 
 def retrievers() -> list[dict[str, Any]]:
@@ -102,6 +108,7 @@ def _similar_docs() -> dict[str, Any]:
                 "type": "string",
                 "required": True,
                 "description": "Id of a document of this collection.",
+                "examples": [document_id("json.dumps")],
             },
             "top_k": _TOP_K,
         },

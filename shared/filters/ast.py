@@ -13,7 +13,8 @@ ORDERING = frozenset({"gt", "gte", "lt", "lte"})
 MEMBERSHIP = frozenset({"in", "nin"})
 PRESENCE = frozenset({"exists", "is_null"})
 TEXTUAL = frozenset({"starts_with", "ends_with", "regex", "text", "phrase", "words"})
-OPERATORS = EQUALITY | ORDERING | MEMBERSHIP | PRESENCE | TEXTUAL | {"contains"}
+GEOGRAPHIC = frozenset({"geo_radius", "geo_bounding_box", "geo_polygon"})
+OPERATORS = EQUALITY | ORDERING | MEMBERSHIP | PRESENCE | TEXTUAL | GEOGRAPHIC | {"contains"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from shared.errors import InvalidInput
-from shared.filters.parse import MAX_DEPTH, is_dynamic
+from shared.filters.parse import MAX_DEPTH
 from shared.filters.paths import MISSING, resolve
+from shared.filters.unrendered import is_dynamic
 
 _PREFIXES = ("inputs.", "input.", "INPUTS.", "INPUT.")
 
@@ -48,14 +49,17 @@ def _substituted(node: Any, inputs: Mapping[str, Any], dropped: list[str], depth
     return result
 
 
-def _value(value: Any, inputs: Mapping[str, Any]) -> Any:
-    """The value with inputs in place; MISSING when one was not given."""
+def _value(value: Any, inputs: Mapping[str, Any], depth: int = 0) -> Any:
+    """The value with inputs in place, at any depth; MISSING when one was not given."""
     if is_dynamic(value):
         return _input(value, inputs)
-    if not isinstance(value, list):
+    if not isinstance(value, Mapping | list) or depth > MAX_DEPTH:
         return value
-    values = [_input(item, inputs) if is_dynamic(item) else item for item in value]
-    return MISSING if any(item is MISSING for item in values) else values
+    items = value.values() if isinstance(value, Mapping) else value
+    given = [_value(item, inputs, depth + 1) for item in items]
+    if any(item is MISSING for item in given):
+        return MISSING
+    return dict(zip(value, given, strict=True)) if isinstance(value, Mapping) else given
 
 
 def _input(dynamic: Mapping[str, Any], inputs: Mapping[str, Any]) -> Any:

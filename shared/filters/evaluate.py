@@ -17,8 +17,9 @@ from typing import Any, TypeAlias
 
 import re2
 
-from shared.filters.ast import And, Condition, Filter, Not, Or
-from shared.filters.paths import MISSING, resolve
+from shared.filters.ast import GEOGRAPHIC, And, Condition, Filter, Not, Or
+from shared.filters.geo import compile_area, touches
+from shared.filters.paths import MISSING, resolve, resolve_each
 from shared.filters.values import comparable, is_number, number
 from shared.filters.words import stems, words
 from shared.models.document import Document
@@ -76,6 +77,9 @@ def _compile_positive(condition: Condition) -> Test:
         return lambda root, payload: _is_present(resolve(path, root, payload)) == wanted
     if condition.operator == "eq" and wanted is None:
         return lambda root, payload: not _is_present(resolve(path, root, payload))
+    if condition.operator in GEOGRAPHIC:
+        area = compile_area(condition.operator, wanted)
+        return lambda root, payload: any(touches(area, value) for value in resolve_each(path, root, payload))
     holds_when_missing = condition.operator == "in" and None in wanted
     item_test = compile_item_test(condition)
     element_test = item_test

@@ -12,10 +12,12 @@ import re2
 from shared.errors import InvalidInput
 from shared.filters.ast import (
     EQUALITY,
+    GEOGRAPHIC,
     MEMBERSHIP,
     OPERATORS,
     ORDERING,
     PRESENCE,
+    TEXTUAL,
     And,
     Condition,
     Filter,
@@ -23,7 +25,9 @@ from shared.filters.ast import (
     Or,
 )
 from shared.filters.evaluate import compile_regex
+from shared.filters.parse_geo import parse_area
 from shared.filters.paths import validate_path
+from shared.filters.unrendered import is_unrendered
 from shared.filters.values import is_number, number
 
 MAX_DEPTH = 20
@@ -34,6 +38,18 @@ MAX_PATTERN_CHARS = 1_000
 _GROUPS: dict[str, type[And | Or | Not]] = {"AND": And, "OR": Or, "NOT": Not}
 _CONDITION_KEYS = ("field", "operator", "value", "case_sensitive")
 _MISSING = object()
+_EXPECTED: dict[str, str] = {
+    **dict.fromkeys(MEMBERSHIP, "the value is a list"),
+    **dict.fromkeys(PRESENCE, "the value is true or false"),
+    **dict.fromkeys(ORDERING, "the value is a number or text"),
+    **dict.fromkeys(
+        EQUALITY,
+        "the value is text, a number, a boolean or null (for lists use `in`, for objects a dotted path)",
+    ),
+    "contains": "the value is text, a number or a boolean",
+    **dict.fromkeys(TEXTUAL, "the value is text"),
+    **dict.fromkeys(GEOGRAPHIC, "the value is an object that describes the area"),
+}
 
 Loc: TypeAlias = Sequence[str | int]
 
@@ -60,11 +76,6 @@ def check_unrendered(tree: Any, *, loc: Loc = ("filters",)) -> None:
     _Parser(unrendered=True).parse(tree, loc, case_sensitive=True)
 
 
-def is_dynamic(value: Any) -> bool:
-    """{"type": "dynamic", "field": "inputs.user_id"}: a value to be taken from the inputs."""
-    return isinstance(value, Mapping) and value.get("type") == "dynamic"
-
-
 @dataclass(slots=True)
 class _Parser:
     unrendered: bool
@@ -77,7 +88,7 @@ class _Parser:
 
     def _node(self, node: Any, loc: Loc, *, depth: int, case_sensitive: bool) -> list[Filter]:
         """The conditions of one node, all of which must hold."""
-        if self.unrendered and _is_unrendered(node):
+        if self.unrendered and is_unrendered(node):
             return []
         if not isinstance(node, Mapping):
             _refuse(loc, "a filter is an object: a condition, a group (AND, OR, NOT) or {field: value}", node)
@@ -106,7 +117,7 @@ class _Parser:
 
     def _group(self, key: str, children: Any, loc: Loc, depth: int, case_sensitive: bool) -> list[Filter]:
         """AND, OR or NOT; a group without conditions sets none."""
-        if children is None or (self.unrendered and _is_unrendered(children)):
+        if children is None or (self.unrendered and is_unrendered(children)):
             return []
         if not isinstance(children, list):
             _refuse(loc, f"{key} takes a list of filters", children)
@@ -127,7 +138,7 @@ class _Parser:
         operator = _operator(node.get("operator", "eq"), [*loc, "operator"])
         value = node.get("value", _MISSING)
         if value is _MISSING:
-            _refuse(loc, f"the condition has no 'value'; {_expectation(operator)}")
+            _refuse(loc, f"the condition has no 'value'; {_EXPECTED[operator]}")
         value = self._value(operator, value, [*loc, "value"])
         return Condition(path, operator, value, case_sensitive)
 
@@ -140,25 +151,27 @@ class _Parser:
         return Condition(path, "eq", self._value("eq", value, [*loc, key]), case_sensitive)
 
     def _value(self, operator: str, value: Any, loc: Loc) -> Any:
-        if self.unrendered and _is_unrendered(value):
+        if self.unrendered and is_unrendered(value):
             return value
         if operator in MEMBERSHIP:
             return self._list(value, operator, loc)
+        if operator in GEOGRAPHIC:
+            return parse_area(operator, value, loc, unrendered=self.unrendered)
         if not _fits(operator, value):
-            _refuse(loc, f"operator {operator}: {_expectation(operator)}", value)
+            _refuse(loc, f"operator {operator}: {_EXPECTED[operator]}", value)
         if operator == "regex":
             _check_regex(value, loc)
         return _storable(value, loc)
 
     def _list(self, values: Any, operator: str, loc: Loc) -> list[Any]:
         if not isinstance(values, list):
-            _refuse(loc, f"operator {operator}: {_expectation(operator)}", values)
+            _refuse(loc, f"operator {operator}: {_EXPECTED[operator]}", values)
         if len(values) > MAX_LIST_VALUES:
             _refuse(loc, f"the list has {len(values)} values, at most {MAX_LIST_VALUES}")
         return [self._element(value, [*loc, index]) for index, value in enumerate(values)]
 
     def _element(self, value: Any, loc: Loc) -> Any:
-        if self.unrendered and _is_unrendered(value):
+        if self.unrendered and is_unrendered(value):
             return value
         if not _is_scalar(value):
             _refuse(loc, "each value is text, a number, a boolean or null", value)
@@ -183,25 +196,7 @@ def _case_sensitive(node: Mapping[str, Any], loc: Loc, inherited: bool) -> bool:
 def _operator(name: Any, loc: Loc) -> str:
     if isinstance(name, str) and name in OPERATORS:
         return name
-    if isinstance(name, str) and name.startswith("geo_"):
-        _refuse(loc, "geographic operators are not supported yet", name)
     _refuse(loc, f"unknown operator {name!r}; one of {', '.join(sorted(OPERATORS))}", name)
-
-
-def _expectation(operator: str) -> str:
-    if operator in MEMBERSHIP:
-        return "the value is a list"
-    if operator in PRESENCE:
-        return "the value is true or false"
-    if operator in ORDERING:
-        return "the value is a number or text"
-    if operator in EQUALITY:
-        return (
-            "the value is text, a number, a boolean or null (for lists use `in`, for objects a dotted path)"
-        )
-    if operator == "contains":
-        return "the value is text, a number or a boolean"
-    return "the value is text"
 
 
 def _fits(operator: str, value: Any) -> bool:
@@ -248,10 +243,6 @@ def _check_regex(pattern: str, loc: Loc) -> None:
         _refuse(
             loc, f"not a pattern of RE2 (which has no look-around and no back-references): {reason}", pattern
         )
-
-
-def _is_unrendered(value: Any) -> bool:
-    return is_dynamic(value) or (isinstance(value, str) and ("{{" in value or "{%" in value))
 
 
 def _refuse(loc: Loc, message: str, *value: Any) -> NoReturn:

@@ -75,34 +75,52 @@ def field_value(document: Document, path: str) -> Any:
     return None if value is MISSING else value
 
 
+def resolve_each(path: str, root: Mapping[str, Any], payload: Mapping[str, Any]) -> list[Any]:
+    """The values at `path` that are there and not null; those of a mapped list one by one, not joined.
+
+    So that a list which is one value, such as the point [lon, lat], stays in one piece.
+    """
+    parts = payload_parts(path)
+    attached = [] if path.startswith(_PAYLOAD) else _each(root.get(parts[0]), parts[1:])
+    return attached or _each(payload.get(parts[0]), parts[1:])
+
+
 def _walk(value: Any, parts: tuple[str, ...]) -> Any:
+    value, rest = _descend(value, parts)
+    return _joined(_each(value, rest)) if rest else value
+
+
+def _descend(value: Any, parts: tuple[str, ...]) -> tuple[Any, tuple[str, ...]]:
+    """The value at `parts`; or the first list on the way that is mapped over, and the parts from there on."""
     for position, part in enumerate(parts):
         if isinstance(value, dict):
             value = value.get(part, MISSING)
         elif isinstance(value, list):
             if not _is_index(part):
-                return _map(value, parts[position:])
+                return value, parts[position:]
             index = int(part)
             value = value[index] if index < len(value) else MISSING
         else:
-            return MISSING
-    return value
+            return MISSING, ()
+    return value, ()
 
 
-def _map(items: list[Any], parts: tuple[str, ...]) -> Any:
-    """The values at `parts` of all objects in a list, flat; MISSING when no object has one."""
-    values: list[Any] = []
-    found = False
-    for item in items:
-        value = _walk(item, parts) if isinstance(item, dict) else MISSING
-        if value is MISSING or value is None:
-            continue
-        found = True
+def _each(value: Any, parts: tuple[str, ...]) -> list[Any]:
+    value, rest = _descend(value, parts)
+    if rest:
+        return [found for item in value if isinstance(item, dict) for found in _each(item, rest)]
+    return [] if value is MISSING or value is None else [value]
+
+
+def _joined(values: list[Any]) -> Any:
+    """The values in one flat list; MISSING when there are none."""
+    flat: list[Any] = []
+    for value in values:
         if isinstance(value, list):
-            values.extend(value)
+            flat.extend(value)
         else:
-            values.append(value)
-    return values if found else MISSING
+            flat.append(value)
+    return flat if values else MISSING
 
 
 def _is_index(part: str) -> bool:

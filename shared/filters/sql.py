@@ -11,10 +11,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import apsw
 import orjson
 
-from shared.filters.ast import And, Condition, Filter, Not, Or
-from shared.filters.evaluate import OPPOSITES
+from shared.filters.ast import GEOGRAPHIC, And, Condition, Filter, Not, Or
+from shared.filters.evaluate import OPPOSITES, compile_record_predicate, compile_text_test
+from shared.filters.geo import Box, compile_area
 from shared.filters.list_bits import path_mask
 from shared.filters.paths import payload_parts
 from shared.filters.values import comparable, is_number, number
@@ -34,6 +36,10 @@ class Parameters:
         self.values.append(value)
         return f"?{len(self.values)}"
 
+    def bind_object(self, value: Any) -> str:
+        """Add a Python object, which only a function of sql_functions.py can take up."""
+        return self.bind(apsw.pyobject(value))
+
     def bind_json(self, value: Any) -> str:
         return self.bind(orjson.dumps(value).decode())
 
@@ -44,6 +50,15 @@ class _Place:
 
     type: str
     value: str
+
+    @classmethod
+    def at(cls, path: str) -> _Place:
+        """The value at a bound path of the document."""
+        return cls(f"json_type(payload, {path})", f"payload ->> {path}")
+
+    @property
+    def is_number(self) -> str:
+        return f"{self.type} IN ('integer', 'real')"
 
     @property
     def text(self) -> str:
@@ -56,6 +71,28 @@ class _Place:
     def compared(self, exact: bool) -> str:
         """The value in the form in which texts are compared."""
         return self.value if exact else f"kennel_fold({self.text})"
+
+
+@dataclass(frozen=True, slots=True)
+class _Coordinates:
+    """SQL for the two values that are the numbers of a point, if they are numbers."""
+
+    lon: _Place
+    lat: _Place
+
+    @classmethod
+    def at(cls, lon_path: str, lat_path: str, parameters: Parameters) -> _Coordinates:
+        return cls(_Place.at(parameters.bind(lon_path)), _Place.at(parameters.bind(lat_path)))
+
+    @property
+    def are_numbers(self) -> str:
+        return f"{self.lon.is_number} AND {self.lat.is_number}"
+
+    def within(self, box: Box, parameters: Parameters) -> str:
+        bind = parameters.bind
+        spans = [f"{self.lon.value} BETWEEN {bind(west)} AND {bind(east)}" for west, east in box.spans]
+        latitudes = f"{self.lat.value} BETWEEN {bind(box.south)} AND {bind(box.north)}"
+        return f"{latitudes} AND {_joined('OR', spans, empty='0')}"
 
 
 def compile_where(filter_: Filter, parameters: Parameters) -> str:
@@ -124,6 +161,8 @@ def _condition(condition: Condition, parameters: Parameters) -> str:
         return _negated(_present(condition, parameters))
     if name == "in" and None in wanted:
         return f"({_negated(_present(condition, parameters))} OR {_on_value(condition, parameters)})"
+    if name in GEOGRAPHIC:
+        return _in_area(condition, parameters)
     return _on_value(condition, parameters)
 
 
@@ -144,7 +183,7 @@ def _on_value(condition: Condition, parameters: Parameters) -> str:
     """SQL: the value at the path, or one of its elements when it is a list, passes."""
     parts = payload_parts(condition.path)
     path = parameters.bind(json_path(parts))
-    plain = _on_scalar(condition, _Place(f"json_type(payload, {path})", f"payload ->> {path}"), parameters)
+    plain = _on_scalar(condition, _Place.at(path), parameters)
     rows = _on_rows(condition, parameters)
     careful = f"EXISTS (SELECT 1 FROM json_each(payload, {path}) AS item WHERE {rows})"
     if len(parts) > 1:
@@ -171,9 +210,36 @@ def _on_rows(condition: Condition, parameters: Parameters) -> str:
     return f"{_on_scalar(condition, item, parameters)} AND typeof(item.key) <> 'text'"
 
 
+def _in_area(condition: Condition, parameters: Parameters) -> str:
+    """SQL: the value at the path is a point of the area, or a list with such a point.
+
+    The numbers of a single point are first compared with the bounds of the area, so that Python sees few
+    rows; where the area is a box, the bounds have the last word.
+    """
+    area, parts = compile_area(condition.operator, condition.value), payload_parts(condition.path)
+    path = json_path(parts)
+    place = parameters.bind(path)
+    in_python = f"kennel_in_area(payload -> {place}, {parameters.bind_object(area)})"
+    confirmed = "1" if isinstance(area, Box) else in_python
+    as_object = _Coordinates.at(f'{path}."lon"', f'{path}."lat"', parameters)
+    as_pair = _Coordinates.at(f"{path}[0]", f"{path}[1]", parameters)
+    of_lists = (
+        f"WHEN json_array_length(payload, {place}) = 2 AND {as_pair.are_numbers}"
+        f" THEN CASE WHEN {as_pair.within(area.bounds, parameters)} THEN {confirmed} END ELSE {in_python}"
+    )
+    if len(parts) > 1:
+        of_lists = (
+            f"WHEN {crosses_list(parts, parameters)} THEN {_by_python(condition, parameters)} {of_lists}"
+        )
+    of_objects = f"{as_object.within(area.bounds, parameters)} AND {as_object.are_numbers}"
+    return (
+        f"(CASE WHEN list_bits & {path_mask(parts)} THEN CASE {of_lists} END"
+        f" WHEN {of_objects} THEN {confirmed} END)"
+    )
+
+
 def _by_python(condition: Condition, parameters: Parameters) -> str:
-    test = [condition.path, condition.operator, condition.value, condition.case_sensitive]
-    return f"kennel_matches(json(payload), {parameters.bind_json(test)})"
+    return f"kennel_matches(json(payload), {parameters.bind_object(compile_record_predicate(condition))})"
 
 
 def _on_scalar(condition: Condition, place: _Place, parameters: Parameters) -> str:
@@ -188,7 +254,9 @@ def _on_scalar(condition: Condition, place: _Place, parameters: Parameters) -> s
     if not isinstance(wanted, str):  # contains with a number or a boolean: only ever an element of a list
         return "0"
     if name in _BY_FUNCTION:
-        test = parameters.bind_json([name, wanted, condition.case_sensitive])
+        test = parameters.bind_object(
+            compile_text_test(name, wanted, case_sensitive=condition.case_sensitive)
+        )
         return f"(kennel_text_test({place.text}, {test}) AND {place.type} = 'text')"
     return _holds_part(condition, place, parameters)
 
@@ -212,7 +280,7 @@ def _equals_text(test: str, texts: Sequence[str], place: _Place) -> str:
 def _compares(sign: str, wanted: Any, place: _Place, exact: bool, parameters: Parameters) -> str:
     if is_number(wanted):
         limit = parameters.bind(number(wanted))
-        return f"({place.value} {sign} {limit} AND {place.type} IN ('integer', 'real'))"
+        return f"({place.value} {sign} {limit} AND {place.is_number})"
     text = parameters.bind(comparable(wanted, case_sensitive=exact))
     return f"({place.compared(exact)} {sign} {text} AND {place.type} = 'text')"
 
@@ -224,7 +292,7 @@ def _member_of(wanted: list[Any], place: _Place, exact: bool, parameters: Parame
     tests = [_equals(value, place, exact, parameters) for value in sorted(booleans)]
     if numbers:
         rows = f"(SELECT value FROM json_each({parameters.bind_json(numbers)}))"
-        tests.append(f"({place.value} IN {rows} AND {place.type} IN ('integer', 'real'))")
+        tests.append(f"({place.value} IN {rows} AND {place.is_number})")
     if texts:
         rows = f"(SELECT value FROM json_each({parameters.bind_json(texts)}))"
         tests.append(_equals_text(f"{place.compared(exact)} IN {rows}", texts, place))

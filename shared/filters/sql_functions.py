@@ -1,16 +1,17 @@
-"""What SQL cannot say by itself, as functions of a SQLite connection that call the Python evaluator."""
+"""What SQL cannot say by itself, as functions of a SQLite connection that call the Python evaluator.
+
+Their tests are Python objects bound to the statement: SQL only hands them on.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import lru_cache
 from typing import Any
 
 import apsw
 import orjson
 
-from shared.filters.ast import Condition
-from shared.filters.evaluate import compile_record_predicate, compile_text_test
+from shared.filters.geo import Area, touches
 from shared.filters.paths import MISSING, resolve
 from shared.filters.values import fold
 
@@ -21,14 +22,19 @@ def register_functions(connection: apsw.Connection) -> None:
         connection.create_scalar_function(name, function, arity, deterministic=True)
 
 
-def _text_test(text: str, test: str) -> bool:
-    """A text passes the JSON of [operator, wanted, case_sensitive]."""
-    return _cached_text_test(test)(text)
+def _text_test(text: str, test: Callable[[str], bool]) -> bool:
+    """A text passes a test of evaluate.compile_text_test."""
+    return test(text)
 
 
-def _matches(payload: str, test: str) -> bool:
-    """A stored document passes the JSON of [path, operator, wanted, case_sensitive]."""
-    return _cached_predicate(test)(orjson.loads(payload))
+def _matches(payload: str, test: Callable[[Mapping[str, Any]], bool]) -> bool:
+    """A stored document passes a test of evaluate.compile_record_predicate."""
+    return test(orjson.loads(payload))
+
+
+def _in_area(value: str | None, area: Area) -> bool:
+    """The JSON of a value, or null for a missing one, is a point of the area or a list with such a point."""
+    return value is not None and touches(area, orjson.loads(value))
 
 
 def _resolve(payload: str, path: str) -> str | None:
@@ -37,20 +43,10 @@ def _resolve(payload: str, path: str) -> str | None:
     return None if value is MISSING else orjson.dumps(value).decode()
 
 
-@lru_cache(maxsize=512)
-def _cached_text_test(test: str) -> Callable[[str], bool]:
-    operator, wanted, case_sensitive = orjson.loads(test)
-    return compile_text_test(operator, wanted, case_sensitive=case_sensitive)
-
-
-@lru_cache(maxsize=512)
-def _cached_predicate(test: str) -> Callable[[Mapping[str, Any]], bool]:
-    return compile_record_predicate(Condition(*orjson.loads(test)))
-
-
 _FUNCTIONS: tuple[tuple[str, int, Callable[..., Any]], ...] = (
     ("kennel_fold", 1, fold),
     ("kennel_text_test", 2, _text_test),
     ("kennel_matches", 2, _matches),
+    ("kennel_in_area", 2, _in_area),
     ("kennel_resolve", 2, _resolve),
 )

@@ -317,6 +317,7 @@ FILTERS = Catalogue([entry("attribute_filter", "filter", AttributeFilter)])
         ({"operator": "in", "value": 5}, "value"),
         ({"field": "a", "operator": "regex", "value": "("}, "value"),
         ({"operator": "like", "value": "x"}, "operator"),
+        ({"field": "a", "operator": "geo_radius", "value": "here"}, "value"),
     ],
 )
 def test_the_simple_form_of_a_filter_is_checked_like_the_tree(parameters: dict[str, Any], place: str) -> None:
@@ -326,7 +327,13 @@ def test_the_simple_form_of_a_filter_is_checked_like_the_tree(parameters: dict[s
 
 
 @pytest.mark.parametrize(
-    "parameters", [{}, {"operator": "in", "value": "{{INPUT.kinds}}"}, {"field": "a", "value": 1}]
+    "parameters",
+    [
+        {},
+        {"operator": "in", "value": "{{INPUT.kinds}}"},
+        {"field": "a", "value": 1},
+        {"operator": "geo_radius", "value": {"center": ["{{INPUT.lon}}", "{{INPUT.lat}}"], "radius": 5}},
+    ],
 )
 def test_the_simple_form_may_hold_templates_and_defaults(parameters: dict[str, Any]) -> None:
     validate_stages([stage(parameters, stage_id="attribute_filter")], FILTERS)

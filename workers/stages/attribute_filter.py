@@ -15,7 +15,7 @@ from workers.stages.base import Stage, StageOutput, StageParameters
 
 Operator = Literal[
     "eq", "ne", "gt", "gte", "lt", "lte", "in", "nin", "contains", "starts_with", "ends_with", "regex",
-    "exists", "is_null", "text", "phrase", "words",
+    "exists", "is_null", "text", "phrase", "words", "geo_radius", "geo_bounding_box", "geo_polygon",
 ]  # fmt: skip
 
 
@@ -25,7 +25,9 @@ class AttributeFilterParameters(StageParameters):
     field: str = Field("metadata.status", min_length=1, description="Dotted path of the field to test.")
     operator: Operator = Field("eq", description="How to compare the field with `value`.")
     value: Any = Field(
-        None, description="What to compare with; a list for in and nin, a bool for exists and is_null."
+        None,
+        description="What to compare with; a list for in and nin, a bool for exists and is_null, an area for"
+        " geo_radius, geo_bounding_box and geo_polygon.",
     )
     conditions: dict[str, Any] | None = Field(
         None,

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
+import orjson
 import pytest
 import redis
 
+from shared import keys
 from tests.integration.api.answers import ok, places, refused
 
 SCHEMA = {"query": {"type": "string", "required": True}, "kind": {"type": "string", "enum": ["a", "b"]}}

@@ -166,6 +166,20 @@ def test_lists_filter_and_count(api: httpx.Client, books: str) -> None:
     assert _list(api, limit=1)["pagination"]["total"] is None
 
 
+def test_lists_filter_by_place(api: httpx.Client, books: str) -> None:
+    ok(_upsert(api, "books", {"document_id": "london", "payload": {"at": {"lat": 51.5, "lon": -0.1}}}))
+    ok(_upsert(api, "books", {"document_id": "dublin", "payload": {"at": [-6.3, 53.3]}}))
+    england = {"top_left": {"lat": 55.8, "lon": -5.7}, "bottom_right": [1.8, 49.9]}
+    near_both = {"center": {"lat": 53.4, "lon": -3}, "radius": 300_000}
+    box = {"field": "at", "operator": "geo_bounding_box", "value": england}
+    circle = {"field": "at", "operator": "geo_radius", "value": near_both}
+    assert _ids(_list(api, filters=box)) == ["london"]
+    assert _ids(_list(api, filters=circle)) == ["dublin", "london"]
+    body = {"filters": {**circle, "value": {**near_both, "radius": "300 km"}}}
+    error = refused(api.post("/v1/collections/books/documents/list", json=body), 422, "metres")
+    assert places(error) == [["filters", "value", "radius"]]
+
+
 def test_the_typed_clients_condition_is_a_condition(api: httpx.Client, books: str) -> None:
     tree = {"AND": [{"case_sensitive": False, "field": "title", "operator": "eq", "value": "EMMA"}]}
     assert _ids(_list(api, filters=tree)) == ["emma"]

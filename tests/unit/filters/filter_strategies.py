@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from operator import itemgetter
 from typing import Any
 
+from geo_strategies import boxes, circles, polygons, spelled_points
 from hypothesis import strategies as st
 
 from shared.filters.ast import And, Condition, Filter, Not, Or
@@ -61,7 +63,7 @@ numbers = st.one_of(
 )
 scalars = st.one_of(st.none(), st.booleans(), numbers, texts)
 values = st.recursive(
-    scalars,
+    st.one_of(scalars, scalars, spelled_points),
     lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(keys, inner, max_size=3)),
     max_leaves=5,
 )
@@ -89,6 +91,9 @@ _VALUES: dict[str, st.SearchStrategy[Any]] = {
     **dict.fromkeys(("starts_with", "ends_with", "text", "phrase", "words"), texts),
     "contains": st.one_of(st.booleans(), numbers, texts),
     "regex": patterns,
+    "geo_radius": circles.map(itemgetter(1)),
+    "geo_bounding_box": boxes.map(itemgetter(1)),
+    "geo_polygon": polygons.map(itemgetter(1)),
 }
 
 filters: st.SearchStrategy[Filter] = st.recursive(

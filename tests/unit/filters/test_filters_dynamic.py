@@ -54,6 +54,22 @@ def test_the_given_tree_is_left_as_it_was() -> None:
     assert tree == {"AND": [{"field": "a", "value": dynamic("inputs.x")}]}
 
 
+def test_a_value_is_searched_for_dynamic_ones_at_any_depth_that_a_filter_may_have() -> None:
+    value = {"exterior": {"points": [[0, dynamic("inputs.lat")], dynamic("inputs.point")]}, "interiors": None}
+    rendered, dropped = substitute_dynamic({"field": "a", "value": value}, {"lat": 1, "point": [2, 3]})
+    assert rendered["value"] == {"exterior": {"points": [[0, 1], [2, 3]]}, "interiors": None}
+    assert dropped == []
+
+
+def test_a_value_nested_without_end_is_left_to_the_parser() -> None:
+    value: Any = dynamic("inputs.x")
+    for _ in range(5000):
+        value = [value]
+    rendered, _ = substitute_dynamic({"field": "a", "value": value}, {})
+    with pytest.raises(InvalidInput, match="value"):
+        parse_filter(rendered)
+
+
 @pytest.mark.parametrize("name", ["user", "doc.user", None, 7])
 def test_a_dynamic_value_that_names_no_input_is_refused(name: Any) -> None:
     with pytest.raises(InvalidInput, match=r"inputs\.<name>"):

@@ -29,11 +29,12 @@ REFUSED = {
         "starts_with",
     ),
     "upper-case operator": ({"field": "a", "operator": "EQ", "value": 1}, ["filters", "operator"], "unknown"),
-    "geo operator": (
-        {"OR": [{"field": "a", "operator": "geo_radius", "value": {}}]},
+    "unknown geo operator": (
+        {"OR": [{"field": "a", "operator": "geo_circle", "value": {}}]},
         ["filters", "OR", 0, "operator"],
-        "not supported yet",
+        "geo_radius",
     ),
+    "geo_radius without value": ({"field": "a", "operator": "geo_radius"}, ["filters"], "the area"),
     "unknown key": ({"field": "a", "operater": "eq", "value": 1}, ["filters", "operater"], "case_sensitive"),
     "no value": ({"field": "a", "operator": "exists"}, ["filters"], "true or false"),
     "operator without field": ({"operator": "eq", "value": 1}, ["filters", "operator"], "'field'"),

@@ -9,6 +9,7 @@ import apsw
 import orjson
 import pytest
 from filter_strategies import filters, payloads, sort_keys, sortable
+from geo_strategies import geo_conditions, geo_payloads
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -25,6 +26,7 @@ EXAMPLES = settings(max_examples=300, deadline=None, derandomize=False)
 EVERY_BIT = 2**63 - 1
 collections = st.lists(payloads, min_size=1, max_size=5)
 coincidences = st.sampled_from([0, EVERY_BIT])  # bits that other lists of the document set by chance
+geo_collections = st.lists(geo_payloads, min_size=1, max_size=5)
 sortable_collections = st.lists(sortable, min_size=1, max_size=5)
 
 
@@ -92,6 +94,33 @@ def test_where_selects_what_the_predicate_accepts(
     documents = table.fill(payloads, more_bits)
     predicate = compile_predicate(filter_)
     assert table.matching(filter_) == [d.document_id for d in documents if predicate(d)]
+
+
+BOX = {"top_left": [0.0, 2.0], "bottom_right": [2.0, 0.0]}
+CIRCLE = {"center": [0.0, 0.0], "radius": 300_000.0}
+TRIANGLE = {"exterior": [[0.0, 0.0], [2.0, 0.0], [0.0, 2.0]], "interiors": []}
+
+
+@EXAMPLES
+@given(payloads=geo_collections, condition=geo_conditions, more_bits=coincidences)
+# Two numbers are one point, three are none; numbers that a path gathers from a list are no point either.
+@example([{"a": [1, 1]}, {"a": [1, 1, 1]}, {"a": 1}], Condition("a", "geo_bounding_box", BOX), 0)
+@example([{"a": [{"b": 1}, {"b": 1}]}], Condition("a.b", "geo_bounding_box", BOX), 0)
+@example([{"a": [{"b": [9, 9]}, {"b": [1, 1]}]}], Condition("a.b", "geo_bounding_box", BOX), 0)
+# True is no number, though SQLite reads it as 1.
+# A number beside a point makes no point of the two.
+@example([{"a": [1, {"lat": 0, "lon": 0}]}], Condition("a", "geo_radius", CIRCLE), 0)
+@example([{"a": {"lat": True, "lon": 1}}, {"a": [1, True]}], Condition("a", "geo_bounding_box", BOX), 0)
+# A point in an object under the field is not the field's.
+@example([{"a": {"b": [1, 1], "c": {"lat": 1, "lon": 1}}}], Condition("a", "geo_radius", CIRCLE), EVERY_BIT)
+@example([{"a": {"lat": 1, "lon": 1}}, {"a": "[1,1]"}], Condition("a", "geo_radius", CIRCLE), EVERY_BIT)
+@example([{"a": [{"lat": 3, "lon": 0}, [0, 1]]}, {"a": []}], Condition("a", "geo_polygon", TRIANGLE), 0)
+def test_areas_select_the_points_that_the_predicate_accepts(
+    table: Table, payloads: list[dict[str, Any]], condition: Condition, more_bits: int
+) -> None:
+    documents = table.fill(payloads, more_bits)
+    predicate = compile_predicate(condition)
+    assert table.matching(condition) == [d.document_id for d in documents if predicate(d)]
 
 
 @EXAMPLES
