@@ -4,42 +4,22 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import os
-import signal
 import sys
-import tempfile
 import time
 from pathlib import Path
-from types import FrameType
 
 from benchmarks.bench import Bench
-from benchmarks.figures import FULL, QUICK, BenchError, Row
+from benchmarks.command import run_command
+from benchmarks.figures import FULL, QUICK, Row
 from benchmarks.machine import facts, others_percent
 from benchmarks.measures import MEASURES
 from benchmarks.report import print_facts, table, write_json
-
-EXIT_FAILED = 1
-EXIT_INTERRUPTED = 130
 
 
 def main() -> int:
     """0 = measured (met or not), 1 = could not be measured, 130 = interrupted."""
     options = _options()
-    signal.signal(signal.SIGTERM, _interrupt)
-    machine = facts()
-    print_facts(machine)
-    try:
-        rows = _run(options.only or list(MEASURES), quick=options.quick)
-    except BenchError as error:
-        print(f"bench: {error}", file=sys.stderr)
-        return EXIT_FAILED
-    except KeyboardInterrupt:
-        print("bench: interrupted; everything it started is stopped", file=sys.stderr)
-        return EXIT_INTERRUPTED
-    print(table(rows))
-    if options.json:
-        write_json(options.json, machine, rows)
-    return 0
+    return run_command("bench", lambda directory: _measure(directory, options))
 
 
 def _options() -> argparse.Namespace:
@@ -56,17 +36,19 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _interrupt(signum: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
+def _measure(directory: Path, options: argparse.Namespace) -> int:
+    machine = facts()
+    print_facts(machine)
+    rows = _run(directory, options.only or list(MEASURES), quick=options.quick)
+    print(table(rows))
+    if options.json:
+        write_json(options.json, machine, rows)
+    return 0
 
 
-def _run(names: list[str], *, quick: bool) -> list[Row]:
-    """Everything is started and written below one temporary directory, and gone afterwards."""
-    for name in [name for name in os.environ if name.startswith("KENNEL_")]:
-        del os.environ[name]  # the settings of an installation are not those of the benchmark
+def _run(directory: Path, names: list[str], *, quick: bool) -> list[Row]:
     rows: list[Row] = []
     with contextlib.ExitStack() as stack:
-        directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="kennel-bench-")))
         bench = Bench(stack, directory, QUICK if quick else FULL)
         for name, measure in MEASURES.items():
             if name in names:
