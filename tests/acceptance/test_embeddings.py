@@ -224,10 +224,11 @@ def test_a_killed_worker_leaves_no_text_behind(without_workers: Stack) -> None:
         victim = without_workers.start_worker("victim")
         wait_until(lambda: searchable(client, "texts", "doc_0000"), 20, "the first batch")
         kill(victim)
-        without_workers.start_worker("heir")
+        heir = without_workers.start_worker("heir")
         wait_until(lambda: backlog_is_empty(client, "texts"), 40, "the heir to embed the rest")
         with redis.Redis.from_url(without_workers.redis_url) as server:
             wait_until(lambda: not server.exists(keys.EMBEDDING, QUEUE_EMBED), 20, "nothing left to tell")
+        kill(heir)
 
 
 @pytest.fixture

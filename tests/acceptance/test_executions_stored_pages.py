@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from shared import keys
+from shared.documents.write_token import make_write_token
 from shared.models.execution import ExecutionRequest
 from shared.redis_sync import connect
 from tests.contract.check import check_error, check_execution
@@ -174,11 +175,12 @@ def test_vectors_in_the_payload(client: httpx.Client, linked: str, where: str) -
 
 def test_the_worker_is_told_how_fresh_it_must_be(service: Stack, client: httpx.Client, by_year: str) -> None:
     consistency = {"mode": "eventual", "max_staleness_ms": 250}
+    token = make_write_token("col_x", 1)
     with busy(service, client), connect(service.redis_url) as server:
-        execution_id = execute(client, by_year, consistency=consistency, write_token="token", expand=["a.b"])
+        execution_id = execute(client, by_year, consistency=consistency, write_token=token, expand=["a.b"])
         stored = server.hget(keys.execution(execution_id), "request")
     request = ExecutionRequest.from_json(stored)  # type: ignore[arg-type]
-    assert (request.consistency, request.write_token, request.expand) == (consistency, "token", ["a.b"])
+    assert (request.consistency, request.write_token, request.expand) == (consistency, token, ["a.b"])
     poll_until(client, by_year, execution_id, ended, "its turn")
 
 
