@@ -38,12 +38,12 @@ class Cursors:
         """The position that `seal` was given.
 
         Raises:
-            BadRequest: the token is not ours, or belongs to another query.
+            BadRequest: the token is not ours, or belongs to another query or to an execution's result.
         """
-        digest, position = open_token(token, await self.secret())
-        if digest != _digest(query):
+        content = open_token(token, await self.secret())
+        if not (isinstance(content, list) and len(content) == 2 and content[0] == _digest(query)):
             raise BadRequest("the cursor belongs to another query; start again without it", code="bad_cursor")
-        return position
+        return content[1]
 
 
 def _digest(query: Any) -> str:

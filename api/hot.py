@@ -20,7 +20,7 @@ from api.deps import Access
 from api.errors import MethodNotAllowed, error_response
 from api.preference import Preference
 from api.services.execution_answers import answer_body, location_of, readable_id, with_legacy_results
-from api.services.executions import Owner, read, read_when, wait_reason
+from api.services.executions import Owner, learn_wait_reason, read, read_when, wait_reason
 from api.services.result_pages import paging_of, with_paging
 from api.services.submit import SubmitOptions, idempotency_key, submit
 from shared import ids
@@ -188,7 +188,7 @@ async def _execute_adhoc(context: ApiContext, call: Call) -> Answer:
 
 
 async def _submitted(context: ApiContext, stored: StoredExecution, preference: Preference) -> Answer:
-    await _learn_wait_reason(context, stored)
+    await learn_wait_reason(context, stored)
     answer = _described(context, stored)
     answer.status = 202 if preference.respond_async and not stored.is_terminal else 200
     answer.headers.append((b"location", location_of(stored).encode()))
@@ -213,7 +213,7 @@ async def _get(context: ApiContext, call: Call, owner: Owner, execution_id: str)
         stored = await read_when(context, access, owner, execution_id, preference.wait_s, satisfied)
     else:
         stored = await read(context, access, owner, execution_id)
-    await _learn_wait_reason(context, stored)
+    await learn_wait_reason(context, stored)
     if known is not None and _matches(known, _etag(context, stored)):
         return Answer(304, headers=[*_state_headers(context, stored), *preference.applied()])
     if paging is not None:
@@ -227,12 +227,6 @@ async def _get(context: ApiContext, call: Call, owner: Owner, execution_id: str)
 
 async def _get_adhoc(context: ApiContext, call: Call, execution_id: str) -> Answer:
     return await _get(context, call, None, execution_id)
-
-
-async def _learn_wait_reason(context: ApiContext, stored: StoredExecution) -> None:
-    """It is part of the answer and its ETag, so what is remembered of the workers must not be too old."""
-    if stored.status == "pending":
-        await context.health.load()
 
 
 def _described(context: ApiContext, stored: StoredExecution) -> Answer:

@@ -54,7 +54,10 @@ class Definition:
 
 
 class DefinitionCache:
-    """Snapshots by retriever and version; safe to share between threads."""
+    """Snapshots by retriever and version; safe to share between threads.
+
+    What is run ad hoc is not kept: it comes with its claim, and hardly any comes twice.
+    """
 
     def __init__(self, read: Callable[[str], bytes | None]) -> None:
         """`read` gets a Redis key and returns its value."""
@@ -64,26 +67,19 @@ class DefinitionCache:
 
     def get(self, claim: Claim) -> Definition:
         """Raises StageError when the snapshot is gone or needs a stage this worker does not have."""
+        if claim.definition:
+            return _parsed(claim.definition)
         key = (claim.retriever_id, claim.version)
         with self._lock:
             if key in self._cached:
                 self._cached.move_to_end(key)
                 return self._cached[key]
-        definition = self._load(claim)
+        definition = _parsed(self._snapshot(claim))
         with self._lock:
             self._cached[key] = definition
             if len(self._cached) > _CACHE_MAX:
                 self._cached.popitem(last=False)
         return definition
-
-    def _load(self, claim: Claim) -> Definition:
-        body = orjson.loads(claim.definition or self._snapshot(claim))
-        limits = body.get("budget_limits") or {}
-        return Definition(
-            body["retriever_name"],
-            tuple(_planned(index, stage) for index, stage in enumerate(body["stages"])),
-            Budget(limits.get("max_credits"), limits.get("max_time_ms")),
-        )
 
     def _snapshot(self, claim: Claim) -> bytes:
         key = keys.definition(claim.retriever_id, claim.version)
@@ -91,6 +87,16 @@ class DefinitionCache:
         if raw is None:
             raise StageError(f"version {claim.version} of retriever {claim.retriever_id} no longer exists")
         return raw
+
+
+def _parsed(snapshot: bytes) -> Definition:
+    body = orjson.loads(snapshot)
+    limits = body.get("budget_limits") or {}
+    return Definition(
+        body["retriever_name"],
+        tuple(_planned(index, stage) for index, stage in enumerate(body["stages"])),
+        Budget(limits.get("max_credits"), limits.get("max_time_ms")),
+    )
 
 
 def _planned(index: int, stage: Mapping[str, Any]) -> PlannedStage:

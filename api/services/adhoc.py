@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -23,11 +22,11 @@ from shared.plan import Catalogue, validate_stages
 from shared.stores.executions import StoredExecution
 
 _EPOCH = datetime.fromtimestamp(0, UTC)
-_VERSION_BYTES = 7  # so that it stays an integer of 64 bits
+_VERSION = 1  # the only one
 
 
 def adhoc_retriever(namespace_id: str, body: AdhocBody, catalogue: Catalogue) -> RetrieverRecord:
-    """The body as a retriever that is not stored; its version is a digest of the definition.
+    """The body as a retriever that is not stored.
 
     Raises:
         InvalidInput: naming every stage, parameter and input that does not fit.
@@ -39,14 +38,12 @@ def adhoc_retriever(namespace_id: str, body: AdhocBody, catalogue: Catalogue) ->
         namespace_id=namespace_id,
         retriever_id=ids.adhoc_retriever_id(namespace_id),
         retriever_name="adhoc",
-        version=1,
+        version=_VERSION,
         collection_ids=[],
         input_schema=body.input_schema or {},
         budget_limits=budget_of(body.budget_limits),
     )
-    raw = orjson.dumps(definition)
-    version = int.from_bytes(hashlib.sha256(raw).digest()[:_VERSION_BYTES])
-    return RetrieverRecord(definition["retriever_id"], version, b"", raw)
+    return RetrieverRecord(definition["retriever_id"], _VERSION, b"", orjson.dumps(definition))
 
 
 def adhoc_members(stored: StoredExecution) -> bytes:

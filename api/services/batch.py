@@ -12,6 +12,7 @@ from api.deps import Access
 from api.schemas.batch import CONCURRENCY_DEFAULT, QUERIES_MAX, BatchBody, BatchQuery, BatchSettings
 from api.schemas.execution import ExecuteBody
 from api.services.execution_answers import answer_body
+from api.services.executions import learn_wait_reason
 from api.services.submit import Idempotency, accept
 from api.services.validation import validated
 from shared.errors import InvalidInput, KennelError
@@ -59,8 +60,7 @@ async def execute_batch(
 
     outcomes = await asyncio.gather(*(run(index, query) for index, query in enumerate(body.queries)))
     _raise_common(outcomes)
-    if any(isinstance(each, StoredExecution) and each.status == "pending" for each in outcomes):
-        await context.health.load()  # their answers tell why they wait
+    await learn_wait_reason(context, *(each for each in outcomes if isinstance(each, StoredExecution)))
     return [_entry(context, index, outcome) for index, outcome in enumerate(outcomes)]
 
 

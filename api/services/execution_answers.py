@@ -18,7 +18,7 @@ _EXECUTION_ID = re.compile(r"exec_[A-Za-z0-9_-]{1,64}")
 
 
 def answer_body(context: ApiContext, stored: StoredExecution) -> bytes:
-    """The JSON object; ask `context.health.load()` before that of a pending one."""
+    """The JSON object; await `learn_wait_reason` before that of a pending one."""
     reason = wait_reason(context, stored)
     waiting = b',"wait_reason":"' + reason.encode() + b'"' if reason else b',"wait_reason":null'
     adhoc = adhoc_members(stored) if ids.is_adhoc(stored.retriever_id) else b""

@@ -11,7 +11,7 @@ import orjson
 from api.context import ApiContext
 from api.deps import Access
 from api.services.execution_answers import answer_body
-from api.services.executions import read
+from api.services.executions import learn_wait_reason, read
 from shared.clock import iso
 from shared.errors import Gone, NotFound
 from shared.stores.executions import StoredExecution
@@ -34,8 +34,7 @@ async def status_of_execution(
     except Gone as gone:
         rest = {"source": "history", "current_stage": None, "completed_stages": None}
         return {**gone.details, **rest}
-    if stored.status == "pending":
-        await context.health.load()
+    await learn_wait_reason(context, stored)
     answer = orjson.loads(answer_body(context, stored))
     skipped = {each["stage"] for each in answer["degraded"]}
     stages = answer["stage_statistics"]["stages"]

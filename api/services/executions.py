@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 
 import orjson
 
 from api.context import ApiContext
 from api.deps import Access
 from shared import ids
-from shared.errors import Gone, NotFound
+from shared.errors import Gone, NotFound, Unavailable
 from shared.stores.executions import StoredExecution
 
 # Publications can be lost; a waiting request looks again this often.
@@ -45,8 +46,18 @@ async def read_when(
         return await until(context, found, execution_id, changed, wait_s, satisfied)
 
 
+async def learn_wait_reason(context: ApiContext, *seen: StoredExecution) -> None:
+    """Why pending ones wait is part of their answers and ETags, so what is known of it must not be old.
+
+    It never fails: an execution that was accepted is answered as such, even when Redis is away since.
+    """
+    if any(each.status == "pending" for each in seen):
+        with suppress(Unavailable):
+            await context.health.load()
+
+
 def wait_reason(context: ApiContext, stored: StoredExecution) -> str | None:
-    """Why a pending execution does not run yet; ask `context.health.load()` first."""
+    """Why a pending execution does not run yet; await `learn_wait_reason` first."""
     if stored.status != "pending":
         return None
     return "no_worker_online" if context.health.workers_online_cached == 0 else "queued"

@@ -25,7 +25,7 @@ _QUERY_SUMMARY_CHARS = 200
 
 @dataclass(frozen=True, slots=True)
 class SubmitPlan:
-    """What one version of a retriever brings to each of its executions, worked out once."""
+    """What one version of a retriever brings to each of its executions."""
 
     validate: InputValidator
     schema_keys: frozenset[str]
@@ -36,8 +36,17 @@ class SubmitPlan:
     shadow: bytes
 
 
-@lru_cache(maxsize=2048)
 def submit_plan(retriever: RetrieverRecord) -> SubmitPlan:
+    """Remembered for stored versions only: of ad-hoc ones hardly any comes twice, and each may be large."""
+    return _plan(retriever) if ids.is_adhoc(retriever.retriever_id) else _remembered_plan(retriever)
+
+
+@lru_cache(maxsize=2048)
+def _remembered_plan(retriever: RetrieverRecord) -> SubmitPlan:
+    return _plan(retriever)
+
+
+def _plan(retriever: RetrieverRecord) -> SubmitPlan:
     definition = retriever.definition
     schema: Mapping[str, Any] = definition["input_schema"] or {}
     stages = definition["stages"]

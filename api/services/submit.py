@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +21,7 @@ from api.services.result_pages import further_page
 from api.services.submission import submission_of
 from api.services.validation import validated
 from shared import ids
-from shared.errors import BadRequest, InvalidInput, NotFound
+from shared.errors import BadRequest, InvalidInput, NotFound, Unavailable
 from shared.models.resource import RetrieverRecord
 from shared.stores.executions import IdempotencyMismatch, Replayed, StaleRetriever, StoredExecution
 
@@ -130,9 +131,9 @@ async def accept(
             raise NotFound(f"retriever {owner!r} is being changed; try again", code="retriever_not_found")
         if isinstance(stored, Replayed):
             return await replayed(context, stored.execution_id, wait_s)
-        if wait_s <= 0:
-            return stored
-        return await until(context, stored, execution_id, changed, wait_s, lambda now: now.is_terminal)
+        with suppress(Unavailable):  # that would say that nothing was stored
+            stored = await until(context, stored, execution_id, changed, wait_s, lambda now: now.is_terminal)
+        return stored
 
 
 async def _runnable(context: ApiContext, access: Access, owner: Owner, body: RunBody) -> RetrieverRecord:

@@ -131,6 +131,24 @@ def test_everything_is_503_while_redis_is_away_and_there_again_afterwards(
     assert client.post("/collections", json={"collection_name": name}).status_code == 200
 
 
+def test_a_held_submit_is_answered_as_accepted_when_redis_goes_away(
+    frail: Frail, client: httpx.Client
+) -> None:
+    """A 503 would say that nothing was stored, and a client that sends it again would run it twice."""
+    made = made_retriever(client)
+    with connect(frail.kennel.redis_url) as server, ThreadPoolExecutor(2) as pool:
+        single = pool.submit(post_execute, client, made, Prefer="wait=20")
+        body, held = {"queries": [{"inputs": {}}]}, {"Prefer": "wait=20"}
+        batch = pool.submit(client.post, f"/retrievers/{made}/execute/batch", json=body, headers=held)
+        wait_until(lambda: server.zcard(keys.history(made)) == 2, 20, "both to be accepted")
+        server.ping()  # so the API has been told, too
+        kill(frail.server)
+        answers = [single.result().json(), *batch.result().json()["results"]]
+    assert [each["status"] for each in answers] == ["pending", "pending"]
+    frail.restart()
+    assert set(history(client, made)) == {each["execution_id"] for each in answers}
+
+
 def test_what_was_acknowledged_is_there_after_a_kill_amid_submits(frail: Frail, client: httpx.Client) -> None:
     made = made_retriever(client)
     enough = threading.Event()

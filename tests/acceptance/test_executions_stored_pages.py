@@ -100,6 +100,15 @@ def test_a_token_of_another_execution_or_none_is_refused(
     check_error(get_page(client, by_year, execution["execution_id"], scroll_id="x"), 404)
 
 
+@pytest.mark.parametrize("method", ["cursor", "scroll"])
+def test_a_token_of_a_result_opens_no_list(client: httpx.Client, by_year: str, method: str) -> None:
+    paging = run(client, by_year, pagination={"method": method, "limit": 5})["pagination"]
+    token = paging["cursor" if method == "cursor" else "scroll_id"]
+    lists = (f"retrievers/{by_year}/executions", "retrievers/executions", "retrievers", "collections")
+    for path in (*lists, "collections/books/documents"):
+        check_error(client.post(f"/{path}/list", params={"cursor": token}), 400)
+
+
 def test_without_a_result_there_is_nothing_to_cut(service: Stack, client: httpx.Client) -> None:
     name = unique("slow")
     made = retriever(client, gate(name), collection_identifiers=["books"])
