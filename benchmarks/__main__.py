@@ -15,7 +15,7 @@ from types import FrameType
 from benchmarks.bench import Bench
 from benchmarks.figures import FULL, QUICK, BenchError, Row
 from benchmarks.machine import facts, others_percent
-from benchmarks.measures import MEASURES
+from benchmarks.measures import MEASURES, ON_REQUEST
 from benchmarks.report import print_facts, table, write_json
 
 EXIT_FAILED = 1
@@ -29,7 +29,9 @@ def main() -> int:
     machine = facts()
     print_facts(machine)
     try:
-        rows = _run(options.only or list(MEASURES), quick=options.quick)
+        rows = _run(
+            options.only or [name for name in MEASURES if name not in ON_REQUEST], quick=options.quick
+        )
     except BenchError as error:
         print(f"bench: {error}", file=sys.stderr)
         return EXIT_FAILED
