@@ -12,7 +12,7 @@ from benchmarks.bench import Bench
 from benchmarks.command import run_command
 from benchmarks.figures import FULL, QUICK, Row
 from benchmarks.machine import facts, others_percent
-from benchmarks.measures import MEASURES
+from benchmarks.measures import MEASURES, ON_REQUEST
 from benchmarks.report import print_facts, table, write_json
 
 
@@ -39,7 +39,8 @@ def _options() -> argparse.Namespace:
 def _measure(directory: Path, options: argparse.Namespace) -> int:
     machine = facts()
     print_facts(machine)
-    rows = _run(directory, options.only or list(MEASURES), quick=options.quick)
+    names = options.only or [name for name in MEASURES if name not in ON_REQUEST]
+    rows = _run(directory, names, quick=options.quick)
     print(table(rows))
     if options.json:
         write_json(options.json, machine, rows)

@@ -110,7 +110,9 @@ class Effort:
     sleepers: int  # executions of the busyness measurement
     documents: int
     repetitions: int  # of each query over them
+    large_documents: int  # where only Kennel is measured
+    ingested: int  # documents sent through the API
 
 
-FULL = Effort(3, 2.5, 1_500, 60, 400, 50_000, 25)
-QUICK = Effort(1, 1.0, 400, 15, 80, 5_000, 7)
+FULL = Effort(3, 2.5, 1_500, 60, 400, 50_000, 25, 300_000, 10_000)
+QUICK = Effort(1, 1.0, 400, 15, 80, 5_000, 7, 20_000, 2_000)

@@ -18,6 +18,7 @@ import orjson
 
 from benchmarks.bench import Bench, Timed, in_turns
 from benchmarks.figures import BenchError, Row, at_most
+from benchmarks.pipelines import NoEmbeddings
 from shared.documents.sqlite.store import SqliteDocumentStore
 from shared.documents.store import CollectionRef, DocumentWrite
 from workers.context import StageContext
@@ -215,6 +216,8 @@ def _context(store: SqliteDocumentStore) -> StageContext:
         inputs={},
         collections=[_REF],
         documents=store,
+        embeddings=NoEmbeddings(),
+        resolve_collections=lambda identifiers: identifiers,
         warn=lambda warning: None,
         check=lambda: None,
     )
