@@ -32,6 +32,7 @@ _WRITE = (
     " searchable_at, excluded.searchable_at), text_digest = excluded.text_digest"
     " RETURNING document_key"
 )
+_WRITE_TEXT = "INSERT INTO document_text (rowid, body) VALUES (?, ?)"
 _KEYS = (
     "SELECT document_id, document_key FROM documents WHERE document_id IN (SELECT value FROM json_each(?))"
 )
@@ -95,11 +96,11 @@ class _Writer:
         searchable_at = None if digest else self._at
         row = (write.document_id, list_bits(payload), searchable_at, digest, raw.decode())
         key: int = fetch(self._connection, _WRITE, row)[0][0]
-        _write_text(self._connection, key, payload, is_new=known is None)
-        if write.vectors is not None:
-            self._vectors.replace(key, write.vectors)
-        if known is None or digest != known.text_digest:
-            self._text_changed(key, write, digest)
+        if known is None:
+            self._added(key, write, digest)
+        else:
+            self._replaced(key, write, known, digest)
+        self._connection.execute(_WRITE_TEXT, (key, searchable_text(payload)))
         self._known[write.document_id] = _Known(known.created_at if known else self._at, digest)
         return Document(write.document_id, self._ref.collection_id, raw, payload=payload)
 
@@ -108,6 +109,19 @@ class _Writer:
         if self._embedding is None or _brings(write, self._embedding.model):
             return None
         return text_digest(embedding_text(payload, self._embedding.fields))
+
+    def _added(self, key: int, write: DocumentWrite, digest: bytes | None) -> None:
+        """There is nothing yet that could have to go."""
+        self._vectors.add_all(key, write.vectors or {})
+        if digest is not None:
+            self.awaiting.add(key)
+
+    def _replaced(self, key: int, write: DocumentWrite, known: _Known, digest: bytes | None) -> None:
+        self._connection.execute("DELETE FROM document_text WHERE rowid = ?", (key,))
+        if write.vectors is not None:
+            self._vectors.replace(key, write.vectors)
+        if digest != known.text_digest:
+            self._text_changed(key, write, digest)
 
     def _text_changed(self, key: int, write: DocumentWrite, digest: bytes | None) -> None:
         """What was embedded no longer fits: it goes, and a text to embed goes into the outbox."""
@@ -134,11 +148,3 @@ def delete_documents(connection: apsw.Connection, document_ids: Sequence[str]) -
 
 def _brings(write: DocumentWrite, name: str) -> bool:
     return name in {vector_name(each) for each in write.vectors or ()}
-
-
-def _write_text(connection: apsw.Connection, key: int, payload: Mapping[str, Any], *, is_new: bool) -> None:
-    if not is_new:
-        connection.execute("DELETE FROM document_text WHERE rowid = ?", [key])
-    connection.execute(
-        "INSERT INTO document_text (rowid, body) VALUES (?, ?)", [key, searchable_text(payload)]
-    )
