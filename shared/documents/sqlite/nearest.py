@@ -90,12 +90,13 @@ def _index_for(connection: apsw.Connection, name: str, queries: Sequence[Sequenc
 
 
 def _best(scored: Scored, passing: Positions | None, wanted: int) -> Positions:
-    """Positions of the best `wanted` vectors, with all that tie with the last of them once rounded."""
+    """Positions of the best `wanted` vectors, best first, with all that tie with the last once rounded."""
     scores = scored.scores if passing is None else scored.scores[passing]
     best = np.arange(len(scores))
     if wanted < len(scores):
         least = np.partition(scores, len(scores) - wanted)[len(scores) - wanted]
         best = np.flatnonzero(scores >= least - _ALIKE)
+    best = best[np.argsort(-scores[best], kind="stable")]
     return best if passing is None else passing[best]
 
 
