@@ -32,6 +32,7 @@ _WRITE = (
     " searchable_at, excluded.searchable_at), text_digest = excluded.text_digest"
     " RETURNING document_key"
 )
+_DELETE_TEXT = "DELETE FROM document_text WHERE rowid = ?"
 _WRITE_TEXT = "INSERT INTO document_text (rowid, body) VALUES (?, ?)"
 _KEYS = (
     "SELECT document_id, document_key FROM documents WHERE document_id IN (SELECT value FROM json_each(?))"
@@ -63,6 +64,7 @@ def write_documents(
     at = clock.iso(at_ms)
     writer = _Writer(connection, ref, [document.document_id for document in documents], at)
     stored = [writer.write(document) for document in documents]
+    writer.write_texts()
     outbox.add(connection, writer.awaiting, writer.write_seq, at_ms)
     return Written(stored, writer.write_seq, len(writer.awaiting))
 
@@ -84,6 +86,8 @@ class _Writer:
             connection, "UPDATE collection SET write_seq = write_seq + 1 RETURNING write_seq", ()
         )[0][0]
         self.awaiting: set[int] = set()  # keys of documents whose text is to be embedded
+        self._texts: dict[int, str] = {}  # document key -> what the text index gets
+        self._replaced_keys: list[int] = []
 
     def write(self, write: DocumentWrite) -> Document:
         known = self._known.get(write.document_id)
@@ -100,9 +104,18 @@ class _Writer:
             self._added(key, write, digest)
         else:
             self._replaced(key, write, known, digest)
-        self._connection.execute(_WRITE_TEXT, (key, searchable_text(payload)))
+        self._texts[key] = searchable_text(payload)
         self._known[write.document_id] = _Known(known.created_at if known else self._at, digest)
         return Document(write.document_id, self._ref.collection_id, raw, payload=payload)
+
+    def write_texts(self) -> None:
+        """Index the texts of all documents, once they are all written.
+
+        In between, each statement that may have to be undone makes FTS5 write out what it holds (its
+        xSavepoint does so), a segment for every document; that took as long as all the rest.
+        """
+        self._connection.executemany(_DELETE_TEXT, [(key,) for key in self._replaced_keys])
+        self._connection.executemany(_WRITE_TEXT, list(self._texts.items()))
 
     def _digest(self, write: DocumentWrite, payload: Mapping[str, Any]) -> bytes | None:
         """Of the text that Kennel has to embed; None where the caller brings the vector."""
@@ -117,7 +130,7 @@ class _Writer:
             self.awaiting.add(key)
 
     def _replaced(self, key: int, write: DocumentWrite, known: _Known, digest: bytes | None) -> None:
-        self._connection.execute("DELETE FROM document_text WHERE rowid = ?", (key,))
+        self._replaced_keys.append(key)
         if write.vectors is not None:
             self._vectors.replace(key, write.vectors)
         if digest != known.text_digest:
