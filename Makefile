@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: run test bench quality lint install clean
+.PHONY: run test bench bench-search bench-ingest quality lint install clean
 
 run: $(VENV)/.run            ## install, then start Redis, API, workers and Flower; ARGS="--no-demo" passes options
 	$(BIN)/kennel up $(ARGS)
@@ -14,6 +14,9 @@ test: $(VENV)/.test          ## install with the test tools, then run every test
 
 bench: $(VENV)/.test         ## Kennel beside a naive FastAPI + Celery app, one table
 	$(BIN)/python -m benchmarks $(ARGS)
+
+bench-search bench-ingest: bench-%: $(VENV)/.test  ## in-process search beside SQL by hand; documents through the API
+	$(BIN)/python -m benchmarks --only $* $(ARGS)
 
 quality: $(VENV)/.test       ## how good the search is, beside bm25s, on a judged collection
 	$(BIN)/python -m benchmarks.quality

@@ -18,13 +18,13 @@ class Client:
         self._headers = {"Content-Type": "application/json", **headers}
 
     def call(self, method: str, path: str, body: Any = None, **headers: str) -> dict[str, Any]:
-        """The answer's object.
+        """The answer's object. A body of bytes is JSON already.
 
         Raises:
             BenchError: the answer is not 2xx.
             OSError, http.client.HTTPException: there was none.
         """
-        raw = None if body is None else json.dumps(body)
+        raw = body if body is None or isinstance(body, bytes) else json.dumps(body)
         self._connection.request(method, path, raw, {**self._headers, **headers})
         response = self._connection.getresponse()
         answer = response.read()

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from benchmarks.bench import Bench
 from benchmarks.figures import Row
-from benchmarks.measures import backlog, busyness, documents, http, latency, memory, search
+from benchmarks.measures import backlog, busyness, documents, http, ingest, latency, memory, search
 
 # By name, in the order of the table; memory comes behind all that work for it.
 MEASURES: dict[str, Callable[[Bench], list[Row]]] = {
@@ -17,6 +17,7 @@ MEASURES: dict[str, Callable[[Bench], list[Row]]] = {
     "documents": documents.measure,
     "memory": memory.measure,
     "search": search.measure,
+    "ingest": ingest.measure,
 }
-# Minutes each, so only by their names (`make bench-search`).
-ON_REQUEST = frozenset({"search"})
+# Minutes each, so only by their names (`make bench-search`, `make bench-ingest`).
+ON_REQUEST = frozenset({"search", "ingest"})

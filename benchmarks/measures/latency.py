@@ -84,11 +84,11 @@ def _polled(client: Client, submit_path: str, poll_path: str, pause_s: float) ->
 
 def _held_get(client: Client, submit_path: str, poll_path: str) -> None:
     execution_id = client.call("POST", submit_path, _BODY)["execution_id"]
-    _must_be_done(client.call("GET", poll_path + execution_id, **_HELD))
+    must_be_done(client.call("GET", poll_path + execution_id, **_HELD))
 
 
 def _held_execute(client: Client, retriever: Retriever) -> None:
-    _must_be_done(client.call("POST", _paths(retriever)[0], _BODY, **_HELD))
+    must_be_done(client.call("POST", _paths(retriever)[0], _BODY, **_HELD))
 
 
 def _is_done(answer: dict[str, object]) -> bool:
@@ -97,6 +97,7 @@ def _is_done(answer: dict[str, object]) -> bool:
     return answer["status"] in _DONE
 
 
-def _must_be_done(answer: dict[str, object]) -> None:
+def must_be_done(answer: dict[str, object]) -> None:
+    """Raises BenchError when an execution is not complete though its answer was held."""
     if not _is_done(answer):
         raise BenchError(f"a held request was answered early: {answer}")

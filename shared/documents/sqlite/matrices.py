@@ -25,7 +25,6 @@ _CHUNK_ROWS = 4_096
 _GROWTH = 1.5
 # A matrix whose later rows outnumber those it began with may be half dead: read it anew.
 _REREAD_AFTER_ROWS = 10_000
-_SCORE_DECIMALS = 6
 
 _COUNT = "SELECT count(*) FROM vectors WHERE index_key = ?"
 _ROWS = (
@@ -58,7 +57,7 @@ class Matrices:
     def scores(
         self, connection: apsw.Connection, file_id: str, index: IndexRow, queries: Sequence[Sequence[float]]
     ) -> Scored:
-        """All vectors as this connection sees them, and maybe some that are gone. Rounded to six decimals.
+        """All vectors as this connection sees them, and maybe some that are gone.
 
         A score is the best cosine similarity to one of the queries.
         """
@@ -156,7 +155,7 @@ def _similarities(rows: Floats, queries: Floats) -> Floats:
     best: Floats = np.vecdot(rows, queries[0])
     for query in queries[1:]:
         np.maximum(best, np.vecdot(rows, query), out=best)
-    return np.round(best, _SCORE_DECIMALS)
+    return best
 
 
 def _joined(parts: Sequence[Scored]) -> Scored:

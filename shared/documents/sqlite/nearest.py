@@ -20,6 +20,10 @@ from shared.filters.sql import Parameters, compile_where
 # How many candidates are looked at for each hit wanted. Where a filter drops most of them, it is asked of
 # every document instead: cheaper than trying candidates one by one.
 _CANDIDATES_PER_HIT = 4
+_SCORE_DECIMALS = 6
+_ALIKE = 2 * 10.0**-_SCORE_DECIMALS  # scores this close may be the same once rounded
+
+Positions = NDArray[np.intp]  # of vectors in a Scored
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +49,7 @@ def nearest(
     index = _index_for(connection, name, queries)
     [[file_id]] = fetch(connection, "SELECT file_id FROM collection")
     scored = matrices.scores(connection, file_id, index, queries)
-    passing: NDArray[np.bool_] | None = None
+    passing: Positions | None = None
     wanted = limit * _CANDIDATES_PER_HIT if where else limit
     while True:
         candidates = _best(scored, passing, wanted)
@@ -85,22 +89,21 @@ def _index_for(connection: apsw.Connection, name: str, queries: Sequence[Sequenc
     return index
 
 
-def _best(scored: Scored, passing: NDArray[np.bool_] | None, wanted: int) -> NDArray[np.intp]:
-    """Positions of the best `wanted` vectors, best first, with all that tie with the last of them."""
-    scores = scored.scores if passing is None else np.where(passing, scored.scores, -np.inf)
-    positions = np.arange(len(scores))
+def _best(scored: Scored, passing: Positions | None, wanted: int) -> Positions:
+    """Positions of the best `wanted` vectors, best first, with all that tie with the last once rounded."""
+    scores = scored.scores if passing is None else scored.scores[passing]
+    best = np.arange(len(scores))
     if wanted < len(scores):
         least = np.partition(scores, len(scores) - wanted)[len(scores) - wanted]
-        positions = np.flatnonzero(scores >= least)
-    if passing is not None:
-        positions = positions[passing[positions]]
-    return positions[np.argsort(-scores[positions], kind="stable")]
+        best = np.flatnonzero(scores >= least - _ALIKE)
+    best = best[np.argsort(-scores[best], kind="stable")]
+    return best if passing is None else passing[best]
 
 
 def _existing(
     connection: apsw.Connection,
     scored: Scored,
-    candidates: NDArray[np.intp],
+    candidates: Positions,
     where: Filter | None,
     limit: int,
 ) -> list[Nearest]:
@@ -118,14 +121,15 @@ def _existing(
         sql += f" WHERE {compile_where(where, parameters)}"
     hits: dict[int, Nearest] = {}
     for vector_id, key, document_id in fetch(connection, sql, parameters.values):
-        hits.setdefault(key, Nearest(document_id, key, round(scores[vector_id], 6)))
+        hits.setdefault(key, Nearest(document_id, key, round(scores[vector_id], _SCORE_DECIMALS)))
     return sorted(hits.values(), key=lambda hit: (-hit.score, hit.document_id))[:limit]
 
 
-def _passing(connection: apsw.Connection, scored: Scored, where: Filter) -> NDArray[np.bool_]:
+def _passing(connection: apsw.Connection, scored: Scored, where: Filter) -> Positions:
+    """Positions of the vectors whose documents pass."""
     parameters = Parameters()
     sql = f"SELECT document_key FROM documents WHERE {compile_where(where, parameters)}"
     keys = [key for (key,) in fetch(connection, sql, parameters.values)]
     passes = np.zeros(1 + int(scored.document_keys.max(initial=0)), np.bool_)
     passes[[key for key in keys if key < len(passes)]] = True
-    return passes[scored.document_keys]
+    return np.flatnonzero(passes[scored.document_keys])

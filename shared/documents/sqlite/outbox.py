@@ -31,6 +31,9 @@ _BACKLOG = (
     " FROM outbox"
 )
 _TAKE_OFF = "DELETE FROM outbox WHERE document_key = ? AND write_seq = ? RETURNING document_key"
+_FOUND_SINCE = (
+    "UPDATE documents SET searchable_at = ?2 WHERE document_key IN (SELECT value FROM json_each(?1))"
+)
 _POSTPONE = (
     "UPDATE outbox SET failures = failures + 1, due_at_ms = ?3 WHERE document_key = ?1 AND write_seq = ?2"
 )
@@ -63,16 +66,13 @@ def store(connection: apsw.Connection, embedded: Sequence[tuple[PendingText, Seq
     if embedding is None:
         return 0
     vectors = VectorWriter(connection, None)
-    at = clock.utc_now_iso()
-    stored = 0
+    stored = []
     for text, numbers in embedded:
         if fetch(connection, _TAKE_OFF, (text.document_key, text.write_seq)):
             vectors.add(text.document_key, embedding.model, numbers)
-            connection.execute(
-                "UPDATE documents SET searchable_at = ? WHERE document_key = ?", (at, text.document_key)
-            )
-            stored += 1
-    return stored
+            stored.append(text.document_key)
+    connection.execute(_FOUND_SINCE, (orjson.dumps(stored).decode(), clock.utc_now_iso()))
+    return len(stored)
 
 
 def postpone(connection: apsw.Connection, failed: Sequence[PendingText], until_ms: int) -> None:

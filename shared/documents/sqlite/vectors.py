@@ -70,12 +70,17 @@ class VectorWriter:
         Raises:
             InvalidInput: a vector that cannot be stored, or does not fit the earlier ones of its name.
         """
-        named = {vector_name(name): value for name, value in vectors.items()}
-        derived = self._derived and find_index(self._connection, self._derived)
-        kept = derived.index_key if derived and self._derived not in named else None
+        brought = {vector_name(name) for name in vectors}
+        derived = self._find(self._derived) if self._derived else None
+        kept = derived.index_key if derived and derived.name not in brought else None
         self._connection.execute(
             "DELETE FROM vectors WHERE document_key = ? AND index_key IS NOT ?", (document_key, kept)
         )
+        self.add_all(document_key, vectors)
+
+    def add_all(self, document_key: int, vectors: Mapping[str, VectorValue]) -> None:
+        """The first vectors of a document. Raises as `replace`."""
+        named = {vector_name(name): value for name, value in vectors.items()}
         for name, value in named.items():
             self.add(document_key, name, value)
 
@@ -88,7 +93,7 @@ class VectorWriter:
         )
 
     def drop(self, document_key: int, name: str) -> None:
-        index = find_index(self._connection, name)
+        index = self._find(name)
         if index is not None:
             self._connection.execute(
                 "DELETE FROM vectors WHERE document_key = ? AND index_key = ?",
@@ -96,14 +101,14 @@ class VectorWriter:
             )
 
     def _index(self, name: str, dimensions: int, several: bool) -> IndexRow:
-        index = self._indexes.get(name) or find_index(self._connection, name)
+        index = self._find(name)
         if index is None:
             self._connection.execute(
                 "INSERT INTO vector_indexes (name, dimensions, several) VALUES (?, ?, ?)",
                 (name, dimensions, several),
             )
             index = IndexRow(self._connection.last_insert_rowid(), name, dimensions, several)
-        self._indexes[name] = index
+            self._indexes[name] = index
         if index.dimensions != dimensions:
             raise InvalidInput.at(
                 ("vectors", name),
@@ -116,3 +121,11 @@ class VectorWriter:
                 ("vectors", name), f"{expected} is expected, as all documents of the collection have it"
             )
         return index
+
+    def _find(self, name: str) -> IndexRow | None:
+        if name not in self._indexes:
+            found = find_index(self._connection, name)
+            if found is None:
+                return None
+            self._indexes[name] = found
+        return self._indexes[name]

@@ -32,6 +32,8 @@ _WRITE = (
     " searchable_at, excluded.searchable_at), text_digest = excluded.text_digest"
     " RETURNING document_key"
 )
+_DELETE_TEXT = "DELETE FROM document_text WHERE rowid = ?"
+_WRITE_TEXT = "INSERT INTO document_text (rowid, body) VALUES (?, ?)"
 _KEYS = (
     "SELECT document_id, document_key FROM documents WHERE document_id IN (SELECT value FROM json_each(?))"
 )
@@ -62,6 +64,7 @@ def write_documents(
     at = clock.iso(at_ms)
     writer = _Writer(connection, ref, [document.document_id for document in documents], at)
     stored = [writer.write(document) for document in documents]
+    writer.write_texts()
     outbox.add(connection, writer.awaiting, writer.write_seq, at_ms)
     return Written(stored, writer.write_seq, len(writer.awaiting))
 
@@ -83,6 +86,8 @@ class _Writer:
             connection, "UPDATE collection SET write_seq = write_seq + 1 RETURNING write_seq", ()
         )[0][0]
         self.awaiting: set[int] = set()  # keys of documents whose text is to be embedded
+        self._texts: dict[int, str] = {}  # document key -> what the text index gets
+        self._replaced_keys: list[int] = []
 
     def write(self, write: DocumentWrite) -> Document:
         known = self._known.get(write.document_id)
@@ -95,19 +100,41 @@ class _Writer:
         searchable_at = None if digest else self._at
         row = (write.document_id, list_bits(payload), searchable_at, digest, raw.decode())
         key: int = fetch(self._connection, _WRITE, row)[0][0]
-        _write_text(self._connection, key, payload, is_new=known is None)
-        if write.vectors is not None:
-            self._vectors.replace(key, write.vectors)
-        if known is None or digest != known.text_digest:
-            self._text_changed(key, write, digest)
+        if known is None:
+            self._added(key, write, digest)
+        else:
+            self._replaced(key, write, known, digest)
+        self._texts[key] = searchable_text(payload)
         self._known[write.document_id] = _Known(known.created_at if known else self._at, digest)
         return Document(write.document_id, self._ref.collection_id, raw, payload=payload)
+
+    def write_texts(self) -> None:
+        """Index the texts of all documents, once they are all written.
+
+        In between, each statement that may have to be undone makes FTS5 write out what it holds (its
+        xSavepoint does so), a segment for every document; that took as long as all the rest.
+        """
+        self._connection.executemany(_DELETE_TEXT, [(key,) for key in self._replaced_keys])
+        self._connection.executemany(_WRITE_TEXT, list(self._texts.items()))
 
     def _digest(self, write: DocumentWrite, payload: Mapping[str, Any]) -> bytes | None:
         """Of the text that Kennel has to embed; None where the caller brings the vector."""
         if self._embedding is None or _brings(write, self._embedding.model):
             return None
         return text_digest(embedding_text(payload, self._embedding.fields))
+
+    def _added(self, key: int, write: DocumentWrite, digest: bytes | None) -> None:
+        """There is nothing yet that could have to go."""
+        self._vectors.add_all(key, write.vectors or {})
+        if digest is not None:
+            self.awaiting.add(key)
+
+    def _replaced(self, key: int, write: DocumentWrite, known: _Known, digest: bytes | None) -> None:
+        self._replaced_keys.append(key)
+        if write.vectors is not None:
+            self._vectors.replace(key, write.vectors)
+        if digest != known.text_digest:
+            self._text_changed(key, write, digest)
 
     def _text_changed(self, key: int, write: DocumentWrite, digest: bytes | None) -> None:
         """What was embedded no longer fits: it goes, and a text to embed goes into the outbox."""
@@ -134,11 +161,3 @@ def delete_documents(connection: apsw.Connection, document_ids: Sequence[str]) -
 
 def _brings(write: DocumentWrite, name: str) -> bool:
     return name in {vector_name(each) for each in write.vectors or ()}
-
-
-def _write_text(connection: apsw.Connection, key: int, payload: Mapping[str, Any], *, is_new: bool) -> None:
-    if not is_new:
-        connection.execute("DELETE FROM document_text WHERE rowid = ?", [key])
-    connection.execute(
-        "INSERT INTO document_text (rowid, body) VALUES (?, ?)", [key, searchable_text(payload)]
-    )

@@ -91,6 +91,14 @@ def test_ties_go_by_id_also_at_the_cut(store: DocumentStore, ref: CollectionRef)
     assert search(store, ref, [6.0, 8.0], limit=3) == [("d00", 1.0), ("d01", 1.0), ("d02", 1.0)]
 
 
+def test_scores_that_differ_by_less_than_they_are_rounded_tie(
+    store: DocumentStore, ref: CollectionRef
+) -> None:
+    nearer, farther = [1.0, 0.0005], [1.0, 0.0007]  # cosines of 0.999999875 and 0.999999755
+    store.upsert(ref, [write("b", nearer), write("a", farther), write("c", [1.0, 0.1])])
+    assert search(store, ref, [1.0, 0.0], limit=1) == [("a", 1.0)]
+
+
 def test_filters_before_the_cut_and_after_it(store: DocumentStore, ref: CollectionRef) -> None:
     store.upsert(ref, [write(f"d{n}", [1.0, n / 10], n=n) for n in range(60)])
     even = Condition("n", "in", list(range(0, 60, 2)))
