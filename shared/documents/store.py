@@ -297,7 +297,10 @@ class DocumentStore(Protocol):
         """What waits for an embedding."""
 
     def behind(self) -> list[CollectionRef]:
-        """Collections whose outbox is not empty. Cheap: one that was empty is not asked until it changes."""
+        """Collections whose outbox is not empty. Cheap: one that was empty is not asked until it changes.
+
+        One that cannot be read is left out.
+        """
 
     def pending_texts(self, ref: CollectionRef, limit: int, *, now_ms: int) -> list[PendingText]:
         """The oldest texts that wait and are due."""

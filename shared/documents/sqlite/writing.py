@@ -98,7 +98,7 @@ class _Writer:
         _write_text(self._connection, key, payload, is_new=known is None)
         if write.vectors is not None:
             self._vectors.replace(key, write.vectors)
-        if known is None or digest != known.text_digest:
+        if known is None or digest is None or digest != known.text_digest:
             self._text_changed(key, write, digest)
         self._known[write.document_id] = _Known(known.created_at if known else self._at, digest)
         return Document(write.document_id, self._ref.collection_id, raw, payload=payload)
@@ -110,7 +110,7 @@ class _Writer:
         return text_digest(embedding_text(payload, self._embedding.fields))
 
     def _text_changed(self, key: int, write: DocumentWrite, digest: bytes | None) -> None:
-        """What was embedded no longer fits: it goes, and a text to embed goes into the outbox."""
+        """What was embedded, or given, no longer fits: it goes; a text to embed goes into the outbox."""
         if self._embedding is None:
             return
         if not _brings(write, self._embedding.model):
