@@ -280,7 +280,8 @@ class DocumentStore(Protocol):
             where, keep, payloads: as for `search_text`.
 
         Raises:
-            InvalidInput: the collection has no such index, or a query has another number of dimensions.
+            InvalidInput: the collection has no such index; more than 1,000 queries; one has another number of
+                dimensions, or a number that is not finite in float32.
         """
 
     def facet(
