@@ -205,9 +205,14 @@ class ExecutionEmbeddings:
         self._strong = consistency.get("mode") == "strong"
         self._max_staleness_ms: int | None = consistency.get("max_staleness_ms")
         self._written = read_write_token(request.write_token) if request.write_token else None
+        # By model, text and task: one question goes to many collections.
+        self._vectors: dict[tuple[str, str, str], list[float]] = {}
 
     def embed_query(self, model: str, text: str, task: str) -> list[float] | None:
-        vector: list[float] = self._embedder.embed_query(model, text, task).tolist()
+        asked = (model, text, task)
+        if asked not in self._vectors:
+            self._vectors[asked] = self._embedder.embed_query(model, text, task).tolist()
+        vector = self._vectors[asked]
         return vector if any(vector) else None
 
     def wait_for(self, ref: CollectionRef, check: Callable[[], None]) -> None:
@@ -218,9 +223,9 @@ class ExecutionEmbeddings:
             count = self._embed_batch(ref)
             if count is None:
                 pause.wait(_PAUSE_S)
-            elif count == 0 and self._store.backlog(ref).failed:
+            elif count == 0 and (failed := self._store.backlog(ref).failed):
                 raise StageError(
-                    f"{backlog.failed} texts of collection {ref.collection_id} could not be embedded yet, "
+                    f"{failed} texts of collection {ref.collection_id} could not be embedded yet, "
                     "and the execution asked to see them; try again later, or without consistency"
                 )
 

@@ -14,8 +14,9 @@ from redis.exceptions import ConnectionError
 from shared.documents import Backlog, CollectionRef, DocumentStore, DocumentWrite, TextEmbedding
 from shared.documents.sqlite.store import SqliteDocumentStore
 from shared.errors import EmbeddingRefused, InvalidInput, KennelError, Unavailable
+from shared.models.execution import ExecutionRequest
 from workers import embedding
-from workers.embedding import EmbeddingWorker, run_embedding
+from workers.embedding import EmbeddingWorker, ExecutionEmbeddings, run_embedding
 
 REF = CollectionRef("ns_test", "col_faults")
 MODEL = "tiny"
@@ -29,13 +30,15 @@ class Model:
     ) -> None:
         self._fail = fail
         self._dimensions = dimensions
+        self.asked = 0
 
     def embed_documents(self, model: str, texts: Sequence[str]) -> NDArray[Any]:
         self._fail(texts)
         return np.array([[float(len(text))] * self._dimensions for text in texts])
 
     def embed_query(self, model: str, text: str, task: str = "retrieval_query") -> NDArray[Any]:
-        raise AssertionError("nothing is searched here")
+        self.asked += 1
+        return np.array([float(len(text))])
 
 
 class Turns:
@@ -154,3 +157,12 @@ def test_everything_is_embedded_in_the_end(store: DocumentStore) -> None:
     assert run(store, Model()) == ["mark", "mark", "done"]
     assert store.backlog(REF) == Backlog()
     assert store.get_vectors(REF, ["doc_bb"]) == {"doc_bb": {MODEL: [2.0]}}
+
+
+def test_one_question_is_embedded_once_in_an_execution(store: DocumentStore) -> None:
+    model = Model()
+    request = ExecutionRequest({}, [REF.collection_id])
+    embeddings = ExecutionEmbeddings(request, store, model, EmbeddingWorker(store, model))
+    for text in ("why", "why", "", "", "why not"):
+        assert embeddings.embed_query(MODEL, text, "none") == ([float(len(text))] if text else None)
+    assert model.asked == 3
