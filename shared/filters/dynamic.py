@@ -12,6 +12,11 @@ from shared.filters.paths import MISSING, resolve
 _PREFIXES = ("inputs.", "input.", "INPUTS.", "INPUT.")
 
 
+def has_dynamic(parameters: bytes) -> bool:
+    """Whether the JSON may hold a dynamic value; sometimes true without one, never false with one."""
+    return b'"dynamic"' in parameters
+
+
 def substitute_dynamic(tree: Any, inputs: Mapping[str, Any]) -> tuple[Any, list[str]]:
     """Put the inputs in the place of dynamic values.
 
