@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from shared import keys
 from shared.errors import FieldError, InvalidInput, StageError, dotted
+from shared.filters import has_dynamic
 from shared.models.execution import Budget, Claim
 from shared.redis_sync import through_outage
 from shared.templates import has_template, references
@@ -36,7 +37,7 @@ class PlannedStage:
     skip_on_error: bool
     output_alias: str | None  # its documents are also CONTEXT.<alias>
     reads_stages: bool  # a template of it needs what earlier stages did or cost
-    ready: Stage[Any] | None  # made once, when no parameter holds a template
+    ready: Stage[Any] | None  # made once, when no parameter holds a template or a dynamic value
 
     def make(self, parameters: Mapping[str, Any]) -> Stage[Any]:
         """Raises InvalidInput where a rendered value does not fit."""
@@ -119,11 +120,10 @@ def _planned(index: int, stage: Mapping[str, Any]) -> PlannedStage:
         _reads_stages([parameters, stage.get("pre_filters")]),
         None,
     )
-    return (
-        planned
-        if has_template(orjson.dumps(parameters).decode())
-        else replace(planned, ready=planned.make(parameters))
-    )
+    dumped = orjson.dumps(parameters)
+    if has_template(dumped.decode()) or has_dynamic(dumped):
+        return planned
+    return replace(planned, ready=planned.make(parameters))
 
 
 def _reads_stages(templated: object) -> bool:

@@ -9,11 +9,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from numpy.typing import NDArray
+from redis.exceptions import RedisError
 
 from shared import clock
-from shared.documents import Backlog, CollectionRef, DocumentStore, PendingText
+from shared.documents import Backlog, CollectionRef, DocumentStore, PendingText, TextEmbedding
 from shared.documents.write_token import read_write_token
-from shared.errors import EmbeddingRefused, NotFound, StageError, Unavailable
+from shared.errors import EmbeddingRefused, InvalidInput, KennelError, NotFound, StageError, Unavailable
 from shared.logs import log_event
 from shared.models.execution import ExecutionRequest
 from shared.stores.embedding_requests import EmbeddingTurns
@@ -60,29 +61,49 @@ class EmbeddingWorker:
             texts = self._store.pending_texts(ref, BATCH, now_ms=clock.now_ms())
             embedding = self._store.shape(ref).embedding
             if texts and embedding:
-                self._embed(ref, embedding.model, texts)
+                self._embed(ref, embedding, texts)
             return len(texts)
 
-    def _embed(self, ref: CollectionRef, model: str, texts: Sequence[PendingText]) -> None:
+    def _embed(self, ref: CollectionRef, embedding: TextEmbedding, texts: Sequence[PendingText]) -> None:
         try:
-            vectors = self._embedder.embed_documents(model, [text.text for text in texts])
+            vectors = self._vectors(embedding, texts)
         except Unavailable:
             self._postpone(ref, texts)
             raise
         except EmbeddingRefused as error:
-            self._separate(ref, model, texts, error)
+            self._separate(ref, embedding, texts, error)
+        except InvalidInput as error:  # of the collection's model, so of all texts
+            self._refused(ref, texts, error)
         else:
             self._store.store_embeddings(ref, list(zip(texts, vectors.tolist(), strict=True)))
 
+    def _vectors(self, embedding: TextEmbedding, texts: Sequence[PendingText]) -> NDArray[Any]:
+        """Raises InvalidInput where the settings no longer have the model as it was."""
+        vectors = self._embedder.embed_documents(embedding.model, [text.text for text in texts])
+        dimensions = vectors.shape[1]
+        if dimensions != embedding.dimensions:
+            raise InvalidInput(
+                f"the model {embedding.model!r} gives {dimensions} dimensions now, the collection was made "
+                f"with {embedding.dimensions}: restore its settings, or make a new collection"
+            )
+        return vectors
+
     def _separate(
-        self, ref: CollectionRef, model: str, texts: Sequence[PendingText], error: EmbeddingRefused
+        self,
+        ref: CollectionRef,
+        embedding: TextEmbedding,
+        texts: Sequence[PendingText],
+        error: EmbeddingRefused,
     ) -> None:
         """One text may be what was refused: the others must not wait for it."""
-        if len(texts) > 1:
-            middle = len(texts) // 2
-            self._embed(ref, model, texts[:middle])
-            self._embed(ref, model, texts[middle:])
+        if len(texts) == 1:
+            self._refused(ref, texts, error)
             return
+        middle = len(texts) // 2
+        self._embed(ref, embedding, texts[:middle])
+        self._embed(ref, embedding, texts[middle:])
+
+    def _refused(self, ref: CollectionRef, texts: Sequence[PendingText], error: KennelError) -> None:
         log_event(log, "embedding.refused", level=logging.WARNING, error=error.message,
                   collection_id=ref.collection_id)  # fmt: skip
         self._postpone(ref, texts)
@@ -100,29 +121,49 @@ def run_embedding(
     is_stopping: Callable[[], bool],
 ) -> None:
     """The body of the Celery task: embed for about a second, then let others have the thread."""
+    try:
+        try:
+            _embed_for_a_while(worker, store, turns, ref, is_stopping)
+        except NotFound:
+            turns.done(ref)
+        except Unavailable as error:
+            _tell(ref, error.message)
+            turns.mark(ref, later_ms=_RETRY_MS)
+        except KennelError as error:
+            _tell(ref, error.message)
+            turns.done(ref)
+    except RedisError as error:  # the texts are still in the outbox, where the sweep finds them
+        _tell(ref, f"Redis is away: {error}")
+
+
+def _embed_for_a_while(
+    worker: EmbeddingWorker,
+    store: DocumentStore,
+    turns: EmbeddingTurns,
+    ref: CollectionRef,
+    is_stopping: Callable[[], bool],
+) -> None:
     ends_at = time.monotonic() + _TASK_MAX_S
     pause = threading.Event()
-    try:
-        while time.monotonic() < ends_at and not is_stopping():
-            turns.mark(ref)
-            count = worker.embed_batch(ref)
-            if count is None:
-                pause.wait(_PAUSE_S)
-            elif count == 0:
-                turns.done(ref)
-                backlog = store.backlog(ref)  # written between the last look and `done`, or not due yet
-                if backlog.count:
-                    turns.mark(ref, later_ms=_RETRY_MS if backlog.failed else 0)
-                if not backlog.count or backlog.failed:
-                    return
+    count: int | None = 0
+    while time.monotonic() < ends_at and not is_stopping():
+        turns.mark(ref)
+        count = worker.embed_batch(ref)
+        if count is None:
+            pause.wait(_PAUSE_S)
+        elif count == 0:
+            turns.done(ref)
+            backlog = store.backlog(ref)  # a text may have come between the last look and `done`
+            if backlog.count == backlog.failed:
+                return  # what failed is not due yet: the sweep sees to it, and new texts wake a worker
+    if count is not None:
         turns.done(ref)
         turns.want(ref)
-    except NotFound:
-        turns.done(ref)
-    except Unavailable as error:
-        log_event(log, "embedding.failed", level=logging.WARNING, error=error.message,
-                  collection_id=ref.collection_id)  # fmt: skip
-        turns.mark(ref, later_ms=_RETRY_MS)
+    # Else somebody else is at it. Should he stop before the end, the sweep finds that nobody renews the mark.
+
+
+def _tell(ref: CollectionRef, error: str) -> None:
+    log_event(log, "embedding.failed", level=logging.WARNING, error=error, collection_id=ref.collection_id)
 
 
 class EmbeddingSweep:
@@ -164,9 +205,14 @@ class ExecutionEmbeddings:
         self._strong = consistency.get("mode") == "strong"
         self._max_staleness_ms: int | None = consistency.get("max_staleness_ms")
         self._written = read_write_token(request.write_token) if request.write_token else None
+        # By model, text and task: one question goes to many collections.
+        self._vectors: dict[tuple[str, str, str], list[float]] = {}
 
     def embed_query(self, model: str, text: str, task: str) -> list[float] | None:
-        vector: list[float] = self._embedder.embed_query(model, text, task).tolist()
+        asked = (model, text, task)
+        if asked not in self._vectors:
+            self._vectors[asked] = self._embedder.embed_query(model, text, task).tolist()
+        vector = self._vectors[asked]
         return vector if any(vector) else None
 
     def wait_for(self, ref: CollectionRef, check: Callable[[], None]) -> None:
@@ -177,9 +223,9 @@ class ExecutionEmbeddings:
             count = self._embed_batch(ref)
             if count is None:
                 pause.wait(_PAUSE_S)
-            elif count == 0 and self._store.backlog(ref).failed:
+            elif count == 0 and (failed := self._store.backlog(ref).failed):
                 raise StageError(
-                    f"{backlog.failed} texts of collection {ref.collection_id} could not be embedded yet, "
+                    f"{failed} texts of collection {ref.collection_id} could not be embedded yet, "
                     "and the execution asked to see them; try again later, or without consistency"
                 )
 

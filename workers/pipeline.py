@@ -90,11 +90,13 @@ class Pipeline:
             # so that only its own failure is skipped, and what it reads of earlier stages is known
             upstream = self._documents(upstream)
         entry = StageEntry(planned)
+        order, searched_feature = self._order, self._searched_feature
         try:
             return self._attempt(entry, upstream)
         except (Stop, StageFailed, BudgetExceeded):
             raise
         except Exception as error:
+            self._order, self._searched_feature = order, searched_feature
             return self._stage_error(entry, upstream, error)
 
     def _attempt(self, entry: StageEntry, upstream: Upstream) -> Upstream:
@@ -112,8 +114,7 @@ class Pipeline:
                 entry.behind_search = upstream.query is not None
                 entry.searches = refined.query is not upstream.query
                 self._unfetched.append(entry)
-                is_wanted_now = planned.skip_on_error or planned.output_alias
-                return self._fetched(refined) if is_wanted_now else refined
+                return self._fetched(refined) if self._is_wanted_now(planned, refined) else refined
         fetching = bool(self._unfetched)
         documents = self._documents(upstream)
         if fetching:
@@ -124,6 +125,12 @@ class Pipeline:
         self._ended(entry)
         self._rendering.remember(planned, output.documents)
         return output.documents
+
+    def _is_wanted_now(self, planned: PlannedStage, refined: Selection) -> bool:
+        """Whether a stage behind this one must not become part of its question to the engine."""
+        later = self._definition.stages[planned.index + 1 :]
+        is_read = refined.query is not None and any(each.reads_stages for each in later)
+        return is_read or planned.skip_on_error or planned.output_alias is not None
 
     def _stage_error(self, entry: StageEntry, upstream: Upstream, error: Exception) -> list[Document]:
         """End the run, or with `on_error: skip` go on with the documents of the stage before."""
@@ -166,10 +173,13 @@ class Pipeline:
         waiting, self._unfetched = self._unfetched, []
         try:
             fetched = selection.fetch(self._store)
+        except BudgetExceeded:
+            raise
         except KennelError as error:
             if not waiting or waiting[0].planned.skip_on_error:
                 raise
-            self._stage_error(waiting[0], selection, error)
+            searching = next((entry for entry in waiting if entry.searches), waiting[0])
+            self._stage_error(searching, selection, error)
             raise
         count = 0
         for position, entry in enumerate(waiting):

@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from shared.documents import CollectionRef, DocumentStore
+from shared.documents import DocumentStore
 from shared.filters import SortKey
 from shared.models.document import Document
 from shared.models.execution import Claim, Page, Status, pagination_of, profile_of, with_limits
@@ -35,13 +35,14 @@ class Result:
         """
         self._claim = claim
         self._documents = documents
-        self._keyset = Keyset(documents, order, several_collections=len(claim.request.collection_ids) > 1)
+        collections = {*claim.request.collection_ids, *(each.collection_id for each in documents)}
+        self._keyset = Keyset(documents, order, several_collections=len(collections) > 1)
         self._store = store
 
     def outcome(self, books: Books, *, cursor_secret: bytes, max_bytes: int) -> Outcome:
         """Raises StageFailed when the result is too large or no JSON, or does not fit the page asked for."""
         page = self._page()
-        writer = ResultRows(self._claim.request, self._refs(), self._store, max_bytes)
+        writer = ResultRows(self._claim.request, self._claim.namespace_id, self._store, max_bytes)
         rows = writer.write(self._documents)
         shown = rows[page.offset : page.offset + page.size]
         pagination = pagination_of(page, len(rows), len(shown), self._following(page, cursor_secret))
@@ -67,6 +68,3 @@ class Result:
         if page.method == "keyset":
             return self._keyset.marker(self._documents[end - 1]) if end < total else None
         return next_cursor(self._claim.execution_id, page, total, cursor_secret)
-
-    def _refs(self) -> list[CollectionRef]:
-        return [CollectionRef(self._claim.namespace_id, each) for each in self._claim.request.collection_ids]

@@ -22,10 +22,10 @@ class ResultRows:
     """Makes the rows of one execution's result."""
 
     def __init__(
-        self, request: ExecutionRequest, refs: Sequence[CollectionRef], store: DocumentStore, max_bytes: int
+        self, request: ExecutionRequest, namespace_id: str, store: DocumentStore, max_bytes: int
     ) -> None:
         self._request = request
-        self._refs = refs
+        self._namespace_id = namespace_id
         self._store = store
         self._max_bytes = max_bytes
         self._references_asked = 0  # most references of one document
@@ -77,10 +77,11 @@ class ResultRows:
     def _vectors(self, documents: Sequence[Document]) -> dict[tuple[str, str], Mapping[str, Any]]:
         """(collection id, document id) -> name -> vector; rows that are no stored documents have none."""
         found: dict[tuple[str, str], Mapping[str, Any]] = {}
-        for ref in self._refs:
-            wanted = [each.document_id for each in documents if each.collection_id == ref.collection_id]
+        for collection_id in dict.fromkeys(each.collection_id for each in documents if each.collection_id):
+            ref = CollectionRef(self._namespace_id, collection_id)
+            wanted = [each.document_id for each in documents if each.collection_id == collection_id]
             for document_id, by_name in self._store.get_vectors(ref, wanted).items():
-                found[ref.collection_id, document_id] = by_name
+                found[collection_id, document_id] = by_name
         return found
 
     def _references(self, document: Document) -> dict[str, str | list[str]]:
@@ -105,9 +106,10 @@ class ResultRows:
         """By id, from the first of the execution's collections that has it."""
         missing = dict.fromkeys(document_ids)
         found: dict[str, Document] = {}
-        for ref in self._refs:
+        for collection_id in self._request.collection_ids:
             if not missing:
                 break
+            ref = CollectionRef(self._namespace_id, collection_id)
             for document in self._store.get(ref, list(missing)):
                 found[document.document_id] = document
                 del missing[document.document_id]

@@ -280,7 +280,8 @@ class DocumentStore(Protocol):
             where, keep, payloads: as for `search_text`.
 
         Raises:
-            InvalidInput: the collection has no such index, or a query has another number of dimensions.
+            InvalidInput: the collection has no such index; more than 1,000 queries; one has another number of
+                dimensions, or a number that is not finite in float32.
         """
 
     def facet(
@@ -297,7 +298,10 @@ class DocumentStore(Protocol):
         """What waits for an embedding."""
 
     def behind(self) -> list[CollectionRef]:
-        """Collections whose outbox is not empty. Cheap: one that was empty is not asked until it changes."""
+        """Collections whose outbox is not empty. Cheap: one that was empty is not asked until it changes.
+
+        One that cannot be read is left out.
+        """
 
     def pending_texts(self, ref: CollectionRef, limit: int, *, now_ms: int) -> list[PendingText]:
         """The oldest texts that wait and are due."""

@@ -1,7 +1,7 @@
 """Filters and orders: one meaning (evaluate.py, sort.py), and compilers to engines that agree with it."""
 
 from shared.filters.ast import And, Condition, Filter, Not, Or
-from shared.filters.dynamic import substitute_dynamic
+from shared.filters.dynamic import has_dynamic, substitute_dynamic
 from shared.filters.evaluate import compile_predicate, compile_record_predicate
 from shared.filters.parse import check_unrendered, parse_filter
 from shared.filters.paths import MISSING, field_value, resolve, validate_path
@@ -20,6 +20,7 @@ __all__ = [
     "compile_predicate",
     "compile_record_predicate",
     "field_value",
+    "has_dynamic",
     "is_number",
     "number",
     "parse_filter",

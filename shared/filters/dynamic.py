@@ -13,6 +13,11 @@ from shared.filters.unrendered import is_dynamic
 _PREFIXES = ("inputs.", "input.", "INPUTS.", "INPUT.")
 
 
+def has_dynamic(parameters: bytes) -> bool:
+    """Whether the JSON may hold a dynamic value; sometimes true without one, never false with one."""
+    return b'"dynamic"' in parameters
+
+
 def substitute_dynamic(tree: Any, inputs: Mapping[str, Any]) -> tuple[Any, list[str]]:
     """Put the inputs in the place of dynamic values.
 

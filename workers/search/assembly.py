@@ -47,6 +47,7 @@ def _embedded(query: TextInput, shape: CollectionShape, name: str, context: Stag
 
 def _vectors_of(reference: DocumentReference, name: str, context: StageContext) -> Vectors:
     ref = context.collection_named(reference.collection_id)
+    context.await_embeddings(ref)
     found = context.documents.get_vectors(ref, [reference.document_id], [name])
     if not found and not context.documents.get(ref, [reference.document_id]):
         raise StageError(f"the query's document {reference.document_id!r} does not exist")

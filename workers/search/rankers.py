@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from shared.documents import CollectionRef, CollectionShape, DocumentStore, Hits
 from shared.documents.features import index_name
 from shared.errors import InvalidInput, StageError
-from shared.filters import Filter
+from shared.filters import And, Filter, compile_predicate
 from shared.models.document import Document
 from workers.search.fusion import Ranking, fuse, merged_by_score
 
@@ -162,7 +162,8 @@ class AtRandom(Ranker):
             for document in store.select(ref, where=scope.where, limit=_RANDOM_POOL_MAX)
         ]
         chosen = random.Random(self.seed).sample(documents, min(scope.limit, len(documents)))
-        return Hits([document.with_score(0.0) for document in chosen], len(chosen))
+        keeps = compile_predicate(scope.keep or And(()))
+        return Hits([document.with_score(0.0) for document in chosen if keeps(document)], len(chosen))
 
     def relevance(self, score: float) -> float:
         return score

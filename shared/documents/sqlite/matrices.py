@@ -63,32 +63,44 @@ class Matrices:
         """
         wanted = unit_rows(np.array(queries, dtype=np.float32))
         matrix = self._matrix(connection, file_id, index)
-        chunks = [matrix.rows(connection)] if matrix else _chunks(connection, index, 0)
+        held = matrix and matrix.rows(connection)
+        self._drop_surplus()  # it may have grown
+        chunks = [held] if held else _chunks(connection, index, 0)
         parts = [Scored(ids, keys, _similarities(rows, wanted)) for ids, keys, rows in chunks]
         return parts[0] if len(parts) == 1 else _joined(parts)
 
     def _matrix(self, connection: apsw.Connection, file_id: str, index: IndexRow) -> _Matrix | None:
-        """The matrix to use; None when it would not fit."""
+        """The matrix to use; None when it would not fit, and then the others stay."""
         key = file_id, index.index_key
+        max_rows = self._max_bytes // _row_bytes(index)
         with self._lock:
             found = self._matrices.get(key)
             if found is None or found.is_outgrown:
+                self._matrices.pop(key, None)
                 [[count]] = fetch(connection, _COUNT, (index.index_key,))
-                found = self._matrices[key] = _Matrix(index, count)
-            self._matrices.move_to_end(key)
-            while sum(each.size_bytes for each in self._matrices.values()) > self._max_bytes:
-                dropped, _ = self._matrices.popitem(last=False)
-                if dropped == key:
+                if count > max_rows:
                     return None
-            return found
+                found = self._matrices[key] = _Matrix(index, count, max_rows)
+            self._matrices.move_to_end(key)
+        self._drop_surplus()
+        return found
+
+    def _drop_surplus(self) -> None:
+        """None is larger than all may be together, so the most recently used one stays."""
+        with self._lock:
+            while sum(each.size_bytes for each in self._matrices.values()) > self._max_bytes:
+                self._matrices.popitem(last=False)
 
 
 class _Matrix:
     """The vectors of one index, of unit length."""
 
-    def __init__(self, index: IndexRow, expected_rows: int) -> None:
+    def __init__(self, index: IndexRow, expected_rows: int, max_rows: int) -> None:
         self._index = index
         self._first_rows = expected_rows
+        self._max_rows = max_rows
+        self._is_full = False
+        self._first_seen = 0  # the newest id when it was first read: what was gone by then is not in it
         self._count = 0
         self._ids = np.empty(expected_rows, np.int64)
         self._keys = np.empty(expected_rows, np.int64)
@@ -101,21 +113,31 @@ class _Matrix:
 
     @property
     def is_outgrown(self) -> bool:
-        return self._count > 2 * self._first_rows + _REREAD_AFTER_ROWS
+        return self._is_full or self._count > 2 * self._first_rows + _REREAD_AFTER_ROWS
 
-    def rows(self, connection: apsw.Connection) -> tuple[Ids, Ids, Floats]:
-        """(vector ids, document keys, vectors) up to the newest that the connection sees, or later."""
+    def rows(self, connection: apsw.Connection) -> tuple[Ids, Ids, Floats] | None:
+        """(vector ids, document keys, vectors) up to the newest that the connection sees, or later.
+
+        None when they no longer fit, or when the connection's view is older than all that was ever read here.
+        """
         with self._lock:
             last = int(self._ids[self._count - 1]) if self._count else 0
             for ids, keys, rows in _chunks(connection, self._index, last):
+                if self._count + len(ids) > self._max_rows:
+                    self._is_full = True
+                    return None
                 self._append(ids, keys, rows)
+            if self._first_seen == 0:
+                self._first_seen = _newest_id(connection)
+            elif _newest_id(connection) < self._first_seen:
+                return None
             # What is appended later lands behind these views, or in arrays of its own.
             return self._ids[: self._count], self._keys[: self._count], self._rows[: self._count]
 
     def _append(self, ids: Ids, keys: Ids, rows: Floats) -> None:
         end = self._count + len(ids)
         if end > len(self._ids):
-            capacity = int(end * _GROWTH)
+            capacity = min(int(end * _GROWTH), self._max_rows)
             self._ids = _grown(self._ids, capacity)
             self._keys = _grown(self._keys, capacity)
             self._rows = _grown(self._rows, capacity)
@@ -123,6 +145,16 @@ class _Matrix:
         self._keys[self._count : end] = keys
         self._rows[self._count : end] = rows
         self._count = end
+
+
+def _row_bytes(index: IndexRow) -> int:
+    return index.dimensions * np.float32().nbytes + 2 * np.int64().nbytes
+
+
+def _newest_id(connection: apsw.Connection) -> int:
+    """The highest id that any vector of the file ever had, as the connection sees it; 0 before the first."""
+    rows = fetch(connection, "SELECT seq FROM sqlite_sequence WHERE name = 'vectors'")
+    return int(rows[0][0]) if rows else 0
 
 
 def unit_rows(rows: Floats) -> Floats:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from shared.documents.sqlite.matrices import Matrices, Scored
 from shared.documents.sqlite.rows import fetch
 from shared.documents.sqlite.vectors import IndexRow, find_index
+from shared.documents.stored import MAX_VECTORS_PER_NAME
 from shared.errors import InvalidInput
 from shared.filters.ast import And, Filter
 from shared.filters.sql import Parameters, compile_where
@@ -20,6 +21,7 @@ from shared.filters.sql import Parameters, compile_where
 # How many candidates are looked at for each hit wanted. Where a filter drops most of them, it is asked of
 # every document instead: cheaper than trying candidates one by one.
 _CANDIDATES_PER_HIT = 4
+_FLOAT32_MAX = float(np.finfo(np.float32).max)
 _SCORE_DECIMALS = 6
 _ALIKE = 2 * 10.0**-_SCORE_DECIMALS  # scores this close may be the same once rounded
 
@@ -44,7 +46,8 @@ def nearest(
     """The best `limit` documents, best first, ties by document_id. Call it inside a read transaction.
 
     Raises:
-        InvalidInput: no such index, or a query of another length.
+        InvalidInput: no such index, too many queries, or one of another length or with a
+            number that is not finite in float32.
     """
     index = _index_for(connection, name, queries)
     [[file_id]] = fetch(connection, "SELECT file_id FROM collection")
@@ -81,11 +84,15 @@ def _index_for(connection: apsw.Connection, name: str, queries: Sequence[Sequenc
     index = find_index(connection, name)
     if index is None:
         raise InvalidInput(f"the collection has no vectors named {name!r}")
+    if len(queries) > MAX_VECTORS_PER_NAME:
+        raise InvalidInput(f"the query has {len(queries)} vectors; send at most {MAX_VECTORS_PER_NAME}")
     for query in queries:
         if len(query) != index.dimensions:
             raise InvalidInput(
                 f"the query has {len(query)} dimensions, the vectors {name!r} have {index.dimensions}"
             )
+        if not all(abs(number) <= _FLOAT32_MAX for number in query):  # never true of NaN
+            raise InvalidInput("each element of the query must be a finite number that fits float32")
     return index
 
 

@@ -39,7 +39,7 @@ from shared.documents.store import (
     vector_name,
 )
 from shared.documents.stored import check_write
-from shared.errors import NotFound
+from shared.errors import KennelError
 from shared.filters.ast import And, Filter
 from shared.filters.sort import SortKey
 from shared.filters.sql import Parameters, compile_where
@@ -210,8 +210,8 @@ class SqliteDocumentStore:
             written_at_ns = max(_changed_at_ns(path), _changed_at_ns(path.with_name(f"{path.name}-wal")))
             if self._seen_at_ns.get(path) == written_at_ns:
                 continue
-            ref = CollectionRef(path.parent.name, path.stem)
-            with suppress(NotFound):
+            with suppress(KennelError):  # dropped, damaged, or no file of ours: the others still count
+                ref = CollectionRef(path.parent.name, path.stem)
                 if self.backlog(ref).count:
                     found.append(ref)
                 else:

@@ -11,7 +11,7 @@ import fcntl
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from shared.errors import Unavailable
@@ -37,11 +37,13 @@ def write_turn(path: Path, wait_s: float) -> Iterator[None]:
 @contextmanager
 def turn_if_free(path: Path) -> Iterator[bool]:
     """Whether this turn, another one than that of writing, is the caller's; nobody waits for it."""
-    try:
-        with _locked(path, time.monotonic()):
-            yield True
-    except Unavailable:
-        yield False
+    with ExitStack() as held:
+        try:
+            held.enter_context(_locked(path, time.monotonic()))
+            is_mine = True
+        except Unavailable:
+            is_mine = False
+        yield is_mine
 
 
 def remove_locks(path: Path) -> None:

@@ -133,11 +133,11 @@ class _Writer:
         self._replaced_keys.append(key)
         if write.vectors is not None:
             self._vectors.replace(key, write.vectors)
-        if digest != known.text_digest:
+        if digest is None or digest != known.text_digest:
             self._text_changed(key, write, digest)
 
     def _text_changed(self, key: int, write: DocumentWrite, digest: bytes | None) -> None:
-        """What was embedded no longer fits: it goes, and a text to embed goes into the outbox."""
+        """What was embedded, or given, no longer fits: it goes; a text to embed goes into the outbox."""
         if self._embedding is None:
             return
         if not _brings(write, self._embedding.model):

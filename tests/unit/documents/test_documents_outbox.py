@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,7 +19,7 @@ from shared.documents import (
     VectorIndex,
 )
 from shared.documents.sqlite.store import SqliteDocumentStore
-from shared.errors import NotFound
+from shared.errors import NotFound, Unavailable
 
 REF = CollectionRef("ns_test", "col_embedded")
 MODEL = "tiny"
@@ -156,6 +157,27 @@ def test_one_embeds_at_a_time(embedded: DocumentStore, other_store: DocumentStor
         assert mine
     with pytest.raises(NotFound), embedded.embedding_turn(CollectionRef("ns_test", "nope")):
         pass
+
+
+def test_what_fails_in_a_turn_comes_out_as_it_is(embedded: DocumentStore) -> None:
+    with pytest.raises(Unavailable, match="the model"), embedded.embedding_turn(REF):
+        raise Unavailable("the model is away")
+
+
+def test_a_file_that_cannot_be_read_hides_no_other_backlog(embedded: DocumentStore, directory: Path) -> None:
+    upsert(embedded, "a", text="waits")
+    (directory / "ns_test" / "col_a_damaged.db").write_bytes(b"no database" * 100)
+    (directory / "ns_test" / "a copy of mine.db").write_bytes(b"")
+    assert embedded.behind() == [REF]
+
+
+def test_a_given_vector_goes_with_the_write_that_leaves_it_out(embedded: DocumentStore) -> None:
+    """Also where there is no text to put in its place."""
+    for text in ("", "hello"):
+        upsert(embedded, "a", {MODEL: [1.0, 2.0]}, text=text)
+        assert vector_of(embedded, "a") == [1.0, 2.0]
+        upsert(embedded, "a", text="")
+        assert vector_of(embedded, "a") is None
 
 
 @settings(max_examples=150, deadline=None)

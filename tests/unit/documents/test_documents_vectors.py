@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -165,6 +166,72 @@ def test_a_query_that_does_not_fit_is_refused(store: DocumentStore, ref: Collect
         store.search_vector(ref, "x", [[1.0]], limit=1)
     with pytest.raises(InvalidInput, match="the query has 1 dimensions, the vectors 'v' have 2"):
         store.search_vector(ref, "v", [[1.0]], limit=1)
+
+
+@pytest.mark.parametrize("number", [1e39, -1e39, math.inf, math.nan])
+def test_a_query_that_float32_cannot_hold_is_refused(
+    store: DocumentStore, ref: CollectionRef, number: float
+) -> None:
+    store.upsert(ref, [write("a", [1.0, 2.0])])
+    with pytest.raises(InvalidInput, match="finite number that fits float32"):
+        store.search_vector(ref, "v", [[1.0, 1.0], [number, 1.0]], limit=1)
+
+
+def test_more_query_vectors_than_a_document_may_have_are_refused(
+    store: DocumentStore, ref: CollectionRef
+) -> None:
+    store.upsert(ref, [write("a", [1.0, 2.0])])
+    assert search(store, ref, *[[1.0, 2.0]] * 1000) == [("a", 1.0)]
+    with pytest.raises(InvalidInput, match="the query has 1001 vectors; send at most 1000"):
+        search(store, ref, *[[1.0, 2.0]] * 1001)
+
+
+def test_a_collection_too_large_for_memory_displaces_no_other(tmp_path: Path) -> None:
+    store = SqliteDocumentStore(tmp_path, vector_cache_bytes=200 * (4 * 2 + 16))
+    sizes = {CollectionRef(NAMESPACE, name): size for name, size in {"col_s": 100, "col_l": 201}.items()}
+    for ref, size in sizes.items():
+        store.create_collection(ref)
+        store.upsert(ref, [write(f"d{n}", [1.0, n / size]) for n in range(size)])
+    small, large = sizes
+    held = None
+    for ref in (small, large, large, small):
+        assert search(store, ref, [1.0, 0.0], limit=1) == [("d0", 1.0)]
+        [matrix] = store._matrices._matrices.values()
+        held = held or matrix
+        assert matrix is held
+
+
+def test_a_collection_that_grows_too_large_for_memory_is_read_from_the_file(tmp_path: Path) -> None:
+    max_bytes = 200 * (4 * 2 + 16)
+    store = SqliteDocumentStore(tmp_path, vector_cache_bytes=max_bytes)
+    ref = CollectionRef(NAMESPACE, "col_grows")
+    store.create_collection(ref)
+    kept = []
+    for first in range(0, 300, 60):
+        store.upsert(ref, [write(f"d{n:03}", [1.0, (n + 1) / 300]) for n in range(first, first + 60)])
+        assert len(search(store, ref, [1.0, 0.0], limit=500)) == first + 60
+        matrices = list(store._matrices._matrices.values())
+        assert sum(each.size_bytes for each in matrices) <= max_bytes
+        search(store, ref, [1.0, 0.0])
+        kept.append(len(store._matrices._matrices))
+    assert kept == [1, 1, 1, 0, 0]
+    store.delete(ref, [f"d{n:03}" for n in range(150)])
+    assert search(store, ref, [1.0, 0.0], limit=1)[0][0] == "d150"
+    assert len(store._matrices._matrices) == 1
+
+
+def test_a_view_from_before_a_change_sees_what_was_there(tmp_path: Path) -> None:
+    """Another thread may have read the vectors in between, without those that were replaced."""
+    store, ref = SqliteDocumentStore(tmp_path), CollectionRef(NAMESPACE, "col_view")
+    store.create_collection(ref)
+    store.upsert(ref, [write("a", [1.0, 0.0]), write("b", [0.0, 1.0])])
+    connection = store._handles.connection(ref)
+    with ThreadPoolExecutor(1) as other, connection:
+        assert connection.execute("SELECT count(*) FROM vectors").fetchall() == [(2,)]
+        other.submit(store.upsert, ref, [write("a", [0.6, 0.8])]).result()
+        assert other.submit(search, store, ref, [1.0, 0.0]).result() == [("a", 0.6), ("b", 0.0)]
+        assert search(store, ref, [1.0, 0.0]) == [("a", 1.0), ("b", 0.0)]
+    assert search(store, ref, [1.0, 0.0]) == [("a", 0.6), ("b", 0.0)]
 
 
 def test_the_memory_for_vectors_is_bounded(tmp_path: Path) -> None:

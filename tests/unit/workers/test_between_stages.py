@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from shared.documents import DocumentStore
+from shared.models.execution import Page
 from tests.unit.workers.pipelines import execute, fill, stage
 
 TITLES = {"a": "alpha", "b": "beta", "c": "gamma"}
@@ -89,3 +90,30 @@ def test_a_condition_on_a_stage_that_is_not_there_is_dropped(letters: DocumentSt
     found = run(letters, keep("odd", "title", "eq", "{{CONTEXT.nobody[0].title}}"))
     assert ids(found) == ["a", "b", "c"]
     assert found["interpretation"]["relaxations"] == ["condition on 'title' dropped: its input was not given"]
+
+
+def test_what_a_search_found_is_not_what_a_filter_behind_it_kept(letters: DocumentStore) -> None:
+    search = stage(
+        "search",
+        "feature_search",
+        searches=[{"feature_uri": "text", "lexical": True, "query": {"value": "alpha beta gamma"}}],
+    )
+    found = run(
+        letters,
+        search,
+        keep("first", "rank", "lte", 1),
+        keep("fewer", "rank", "lt", "{{STAGE.search.documents | length - 2}}"),
+    )
+    assert ids(found) == ["a"]
+
+
+def test_a_stage_that_is_skipped_leaves_the_order_as_it_was(letters: DocumentStore) -> None:
+    failing = stage("search", "feature_search", searches=[{"feature_uri": "none", "query": {"value": "x"}}])
+    found = run(
+        letters,
+        {**stage("sorted", "sort_attribute", field="rank", direction="desc"), "output_alias": "sorted"},
+        {**failing, "on_error": "skip"},
+        page=Page("keyset", 1),
+    )
+    assert ids(found) == ["c"]
+    assert found["pagination"]["next_cursor"] == {"rank": 2, "id": "c"}

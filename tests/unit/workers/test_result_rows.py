@@ -121,7 +121,7 @@ def test_a_result_that_grows_over_its_limit_fails(family: DocumentStore) -> None
 
 def test_a_row_of_no_collection_has_no_vectors(family: DocumentStore) -> None:
     request = ExecutionRequest({}, [FAMILY], expand=["first"], return_vectors=True)
-    writer = ResultRows(request, [CollectionRef(NAMESPACE, FAMILY)], family, 10_000)
+    writer = ResultRows(request, NAMESPACE, family, 10_000)
     (row,) = writer.write([Document("group", "", payload={"count": 3, "first": "mother"})])
     seen = orjson.loads(row)
     assert seen["payload"] == {"count": 3, "first": "mother"}

@@ -9,6 +9,7 @@ import pytest
 
 from shared import clock
 from shared.documents import CollectionRef, DocumentStore, DocumentWrite, TextEmbedding
+from shared.models.execution import Page
 from tests.unit.workers.alone import refused_when_rendered, refused_when_saved
 from tests.unit.workers.pipelines import NAMESPACE, execute, stage
 from workers.stages.feature_search import FeatureSearch
@@ -171,6 +172,26 @@ def test_an_empty_query_fails_is_left_out_or_draws_lots(
     assert ids(drawn) == ids(run(animals, {**empty, "on_empty": "random", "top_k": 3}))
 
 
+def test_a_filter_behind_random_documents_drops_some_of_them(animals: DocumentStore) -> None:
+    stages = [
+        stage("lots", "feature_search", searches=[near("", on_empty="random")]),
+        stage("insects", "attribute_filter", field="kind", operator="eq", value="insect"),
+    ]
+    found = execute(animals, stages, ["col_animals"], embeddings=Letters())
+    assert sorted(ids(found)) == ["ant", "bee"]
+    assert found["stage_statistics"]["stages"]["lots"]["output_count"] == 4
+
+
+def test_a_dynamic_value_needs_no_template_beside_it(animals: DocumentStore) -> None:
+    legs = {"field": "legs", "operator": "eq", "value": {"type": "dynamic", "field": "inputs.legs"}}
+    assert ids(run(animals, near("c", pre_filters=legs), inputs={"legs": 4})) == ["cat", "dog"]
+    relaxed = run(animals, near("c", pre_filters=legs))
+    assert ids(relaxed) == ["cat", "dog", "ant", "bee"]
+    assert relaxed["interpretation"]["relaxations"] == [
+        "condition on 'legs' dropped: its input was not given"
+    ]
+
+
 def test_a_query_that_says_nothing_to_the_model_finds_nothing(animals: DocumentStore) -> None:
     assert ids(run(animals, near("zzz"))) == []
 
@@ -307,6 +328,57 @@ def test_a_document_deleted_between_ranking_and_reading_is_left_out(
     monkeypatch.setattr(animals, "get", delete_first)
     assert ids(run(animals, near("a"), words("a"))) == ["bee", "cat", "dog"]
     assert animals.count(ref) == 3
+
+
+def test_the_querys_own_document_is_waited_for(animals: DocumentStore) -> None:
+    collection(animals, "col_pets", {"rex": {"text": "d"}})
+    embeddings = Letters()
+    by_document = {
+        "input_mode": "document",
+        "document_ref": {"collection_id": "col_pets", "document_id": "rex"},
+    }
+    stages = [stage("search", "feature_search", searches=[near(query=by_document, top_k=1)])]
+    assert ids(execute(animals, stages, ["col_animals"], embeddings=embeddings)) == ["dog"]
+    assert embeddings.waited == ["col_animals", "col_pets"]
+
+
+def test_a_search_that_fails_behind_a_filter_is_the_one_named(animals: DocumentStore) -> None:
+    stages = [
+        stage("pets", "attribute_filter", field="kind", operator="eq", value="pet"),
+        stage("search", "feature_search", searches=[near(query={"input_mode": "vector", "value": [1.0]})]),
+    ]
+    failed = execute(animals, stages, ["col_animals"], embeddings=Letters())
+    assert failed["error"] == (
+        "stage 'search' (index 1, feature_search) failed: "
+        "the query has 1 dimensions, the vectors 'letters' have 4"
+    )
+
+
+def test_a_wait_for_vectors_ends_with_the_time_of_the_run(animals: DocumentStore) -> None:
+    class Waiting(Letters):
+        def wait_for(self, ref: CollectionRef, check: Callable[[], None]) -> None:
+            while True:
+                check()
+
+    stages = [stage("search", "feature_search", searches=[near()])]
+    failed = execute(animals, stages, ["col_animals"], embeddings=Waiting(), max_time_ms=20)
+    assert failed["error"].startswith("max_time_ms exceeded: ")
+
+
+def test_vectors_and_markers_of_collections_that_only_the_stage_names(animals: DocumentStore) -> None:
+    collection(animals, "col_twins", {"ant": {"text": "a"}})
+    stages = [
+        stage(
+            "search",
+            "feature_search",
+            searches=[near("a", top_k=3)],
+            collection_identifiers=["col_animals", "col_twins"],
+        )
+    ]
+    request = {"return_vectors": True, "page": Page("keyset", 2)}
+    found = execute(animals, stages, ["col_animals"], embeddings=Letters(), **request)
+    assert [each["payload"][MODEL] for each in found["documents"]] == [letters("a"), letters("aaab")]
+    assert found["pagination"]["next_cursor"]["collection_id"] == "col_animals"
 
 
 @pytest.mark.parametrize(
