@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, Header, Query, Response
+from fastapi import APIRouter, Body, Query, Response
 
 from api.deps import ContextDep, PathId, ReadAccess
 from api.json_body import JsonRoute
 from api.openapi import answers, json_response
 from api.paging import PagingDep, page_of
-from api.routes.executions import served_by_the_front_door
+from api.routes.front_door import (
+    ExecutePrefer,
+    IdempotencyKey,
+    IfNoneMatch,
+    LegacyResults,
+    PollPrefer,
+    served_by_the_front_door,
+)
 from api.schemas.execution import AdhocBody, AdhocListBody
 from api.schemas.execution_answers import AdhocExecution, AdhocList
 from api.schemas.pagination import StoredPaging
@@ -28,15 +35,9 @@ async def execute_adhoc(
     access: ReadAccess,
     body: AdhocBody,
     return_vectors: bool = False,
-    include_legacy_results: Annotated[
-        bool, Query(description="Add `results`, a copy of the documents.")
-    ] = False,
-    prefer: Annotated[
-        str | None, Header(description="`wait=N` holds the answer; `respond-async` answers 202.")
-    ] = None,
-    idempotency_key: Annotated[
-        str | None, Header(description="Same key and body: the same execution.")
-    ] = None,
+    include_legacy_results: LegacyResults = False,
+    prefer: ExecutePrefer = None,
+    idempotency_key: IdempotencyKey = None,
 ) -> Response:
     """Stages are checked as when a retriever is created. Only the execution and its history are stored."""
     return served_by_the_front_door()
@@ -51,11 +52,9 @@ async def get_adhoc(
     execution_id: PathId,
     access: ReadAccess,
     paging: Annotated[StoredPaging, Query()],
-    include_legacy_results: bool = False,
-    if_none_match: Annotated[
-        str | None, Header(description="An ETag; 304 while nothing has changed.")
-    ] = None,
-    prefer: Annotated[str | None, Header(description="`wait=N`: hold until it changes (or ends).")] = None,
+    include_legacy_results: LegacyResults = False,
+    if_none_match: IfNoneMatch = None,
+    prefer: PollPrefer = None,
 ) -> Response:
     """As any execution, and how it was asked for. The execution of a retriever is not found here."""
     return served_by_the_front_door()

@@ -5,13 +5,20 @@ from __future__ import annotations
 from typing import Annotated
 
 import orjson
-from fastapi import APIRouter, Body, Header, Query, Response
+from fastapi import APIRouter, Body, Query, Response
 
 from api.deps import ContextDep, PathId, PathName, ReadAccess
-from api.errors import MethodNotAllowed
 from api.json_body import JsonRoute
 from api.openapi import answers, json_response
 from api.paging import PagingDep, page_of
+from api.routes.front_door import (
+    ExecutePrefer,
+    IdempotencyKey,
+    IfNoneMatch,
+    LegacyResults,
+    PollPrefer,
+    served_by_the_front_door,
+)
 from api.schemas.execution import ExecuteBody, ExecutionsListBody, ExplainBody
 from api.schemas.execution_answers import (
     Execution,
@@ -29,14 +36,6 @@ from api.services.history import list_executions
 router = APIRouter(prefix="/v1/retrievers", tags=["executions"], route_class=JsonRoute)
 
 
-def served_by_the_front_door() -> Response:
-    """For the paths that api.hot.FrontDoor answers. Only GET …/executions/list gets here: `list` is no id."""
-    raise MethodNotAllowed("this path takes POST", details={"allow": "POST"})
-
-
-Namespace = Annotated[str | None, Header(alias="X-Namespace", description="Id or name of the namespace.")]
-
-
 @router.post(
     "/{retriever}/execute",
     summary="Execute a retriever",
@@ -49,15 +48,9 @@ async def execute(
     return_vectors: bool = False,
     explain: bool = False,
     skip_cache: bool = False,
-    include_legacy_results: Annotated[
-        bool, Query(description="Add `results`, a copy of the documents.")
-    ] = False,
-    prefer: Annotated[
-        str | None, Header(description="`wait=N` holds the answer; `respond-async` answers 202.")
-    ] = None,
-    idempotency_key: Annotated[
-        str | None, Header(description="Same key and body: the same execution.")
-    ] = None,
+    include_legacy_results: LegacyResults = False,
+    prefer: ExecutePrefer = None,
+    idempotency_key: IdempotencyKey = None,
 ) -> Response:
     """Accept an execution and answer with its record, `pending` unless a wait was asked for.
 
@@ -76,11 +69,9 @@ async def get_execution(
     execution_id: PathId,
     access: ReadAccess,
     paging: Annotated[StoredPaging, Query()],
-    include_legacy_results: bool = False,
-    if_none_match: Annotated[
-        str | None, Header(description="An ETag; 304 while nothing has changed.")
-    ] = None,
-    prefer: Annotated[str | None, Header(description="`wait=N`: hold until it changes (or ends).")] = None,
+    include_legacy_results: LegacyResults = False,
+    if_none_match: IfNoneMatch = None,
+    prefer: PollPrefer = None,
 ) -> Response:
     """Status, progress and statistics as they are now, and the documents once it has ended.
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.contract.scenes import SERVICE_THREADS, book, write
+from tests.contract.scenes import BY_YEAR, SERVICE_THREADS, book, retriever, write
 from tests.stack import Stack, stack
 
 
@@ -43,3 +43,9 @@ def books(client: httpx.Client) -> str:
     collection_id: str = created.json()["collection_id"]
     write(client, "books", [book(number) for number in range(45)])
     return collection_id
+
+
+@pytest.fixture(scope="module")
+def by_year(client: httpx.Client, books: str) -> str:
+    """Id of a retriever that finds all of `books` in the order of their ids."""
+    return retriever(client, BY_YEAR, collection_identifiers=["books"])

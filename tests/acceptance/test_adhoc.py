@@ -17,8 +17,11 @@ from shared.redis_sync import connect
 from tests.contract.check import check_adhoc, check_error, check_execution, places
 from tests.contract.models import AdhocList
 from tests.contract.scenes import (
+    ALL,
+    BY_YEAR,
     busy,
     document_ids,
+    expire,
     failing,
     keep,
     read,
@@ -33,8 +36,6 @@ from tests.stack import Stack, gate
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.usefixtures("books")
-ALL = [f"doc_{number:02}" for number in range(45)]
-BY_YEAR = stage("sort", "sort_attribute", field="year", direction="asc")
 
 
 def post(
@@ -237,9 +238,7 @@ def test_the_two_kinds_do_not_find_each_other(service: Stack, client: httpx.Clie
 
 def test_an_expired_one_is_gone(service: Stack, client: httpx.Client) -> None:
     execution_id = adhoc(client, BY_YEAR)["execution_id"]
-    with connect(service.redis_url) as server:
-        assert server.delete(keys.execution(execution_id))
-        server.delete(keys.result_documents(execution_id))
+    expire(service, execution_id)
     assert check_error(get(client, execution_id), 410).error.details is not None
     with service.namespace(unique("stranger")) as stranger:
         check_error(get(stranger, execution_id), 404)

@@ -9,15 +9,13 @@ import httpx
 import pytest
 
 from tests.contract.check import check_error, check_execution, places
-from tests.contract.scenes import document_ids, read, retriever, run, search, stage, unique
+from tests.contract.scenes import ALL, BY_YEAR, document_ids, read, retriever, run, search, stage, unique
 from tests.stack import Stack, ended, gate, poll_until
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.usefixtures("books")
-ALL = [f"doc_{number:02}" for number in range(45)]
 SCHEMA = {"query": {"type": "string", "required": True}, "before": {"type": "integer"}}
 BEFORE = stage("before", "attribute_filter", field="year", operator="lt", value="{{INPUT.before}}")
-BY_YEAR = stage("sort", "sort_attribute", field="year", direction="asc")
 
 
 @pytest.fixture(scope="module")

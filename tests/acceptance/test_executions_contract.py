@@ -13,11 +13,20 @@ from mixpeek.api.retrievers_api import RetrieversApi
 from mixpeek.exceptions import ApiException, NotFoundException
 from mixpeek.models.execute_retriever_request import ExecuteRetrieverRequest
 
-from shared import keys
-from shared.redis_sync import connect
 from tests.contract.check import check_error, check_execution, check_list
 from tests.contract.models import ExecuteAnswer
-from tests.contract.scenes import busy, failing, keep, post_execute, read, retriever, run, search, unique
+from tests.contract.scenes import (
+    busy,
+    expire,
+    failing,
+    keep,
+    post_execute,
+    read,
+    retriever,
+    run,
+    search,
+    unique,
+)
 from tests.stack import API_KEY, Stack, execute, gate, poll_until
 
 pytestmark = pytest.mark.usefixtures("books")
@@ -151,8 +160,7 @@ def test_an_expired_and_an_unknown_execution(
 ) -> None:
     made = retriever(client, search("trains"), collection_identifiers=["books"])
     execution_id = run(client, made)["execution_id"]
-    with connect(service.redis_url) as server:
-        assert server.delete(keys.execution(execution_id), keys.result_documents(execution_id))
+    expire(service, execution_id)
     check_error(read(client, made, execution_id), 410)
     with pytest.raises(ApiException) as gone:
         retrievers.get_execution_retrievers(made, execution_id)

@@ -8,34 +8,23 @@ from typing import Any
 import httpx
 import pytest
 
-from shared import keys
 from shared.redis_sync import connect
 from shared.stores.api_keys import create_key
 from tests.contract.check import check_error, check_execution, check_list
 from tests.contract.scenes import (
+    ALL,
     document_ids,
+    expire,
     post_execute,
     read,
     retriever,
     run,
     search,
-    stage,
     unique,
 )
 from tests.stack import Stack, execute
 
 pytestmark = pytest.mark.usefixtures("books")
-ALL = [f"doc_{number:02}" for number in range(45)]
-
-
-@pytest.fixture(scope="module")
-def by_year(client: httpx.Client, books: str) -> str:
-    """Id of a retriever that finds all 45 documents in the order of their ids."""
-    return retriever(
-        client,
-        stage("sort", "sort_attribute", field="year", direction="asc"),
-        collection_identifiers=["books"],
-    )
 
 
 @pytest.fixture(scope="module")
@@ -50,13 +39,6 @@ def next_page(
 ) -> httpx.Response:
     cursor = execution["pagination"]["cursor"]
     return post_execute(client, made, {"pagination": {"method": "cursor", "cursor": cursor, **pagination}})
-
-
-def expire(service: Stack, execution_id: str) -> None:
-    """What Redis does when the result's time is over."""
-    with connect(service.redis_url) as server:
-        assert server.delete(keys.execution(execution_id))
-        server.delete(keys.result_documents(execution_id))
 
 
 # Cursor

@@ -11,18 +11,22 @@ from shared import keys
 from shared.redis_sync import connect
 from shared.tokens import open_token, sign
 from tests.contract.check import check_error, check_execution
-from tests.contract.scenes import document_ids, post_execute, retriever, run, search, stage, unique, write
+from tests.contract.scenes import (
+    ALL,
+    BY_YEAR,
+    document_ids,
+    post_execute,
+    retriever,
+    run,
+    search,
+    stage,
+    unique,
+    write,
+)
 from tests.stack import Stack
 
 pytestmark = pytest.mark.usefixtures("books")
-ALL = [f"doc_{number:02}" for number in range(45)]
-BY_YEAR = stage("sort", "sort_attribute", field="year", direction="asc")
 BY_GENRE = stage("sort", "sort_attribute", field="genre", direction="desc")
-
-
-@pytest.fixture(scope="module")
-def by_year(client: httpx.Client, books: str) -> str:
-    return retriever(client, BY_YEAR, collection_identifiers=["books"])
 
 
 def scroll(client: httpx.Client, made: str, scroll_id: str, **over: Any) -> httpx.Response:

@@ -12,17 +12,21 @@ from shared.documents.write_token import make_write_token
 from shared.models.execution import ExecutionRequest
 from shared.redis_sync import connect
 from tests.contract.check import check_error, check_execution
-from tests.contract.scenes import busy, document_ids, read, retriever, run, search, stage, unique
+from tests.contract.scenes import (
+    ALL,
+    BY_YEAR,
+    busy,
+    document_ids,
+    expire,
+    read,
+    retriever,
+    run,
+    search,
+    unique,
+)
 from tests.stack import Stack, ended, execute, gate, poll_until
 
 pytestmark = pytest.mark.usefixtures("books")
-ALL = [f"doc_{number:02}" for number in range(45)]
-
-
-@pytest.fixture(scope="module")
-def by_year(client: httpx.Client, books: str) -> str:
-    sort = stage("sort", "sort_attribute", field="year", direction="asc")
-    return retriever(client, sort, collection_identifiers=["books"])
 
 
 def get_page(client: httpx.Client, made: str, execution_id: str, **query: Any) -> httpx.Response:
@@ -122,9 +126,7 @@ def test_without_a_result_there_is_nothing_to_cut(service: Stack, client: httpx.
 
 def test_an_expired_result_is_gone_for_every_page(service: Stack, client: httpx.Client, by_year: str) -> None:
     first = run(client, by_year, limit=10)
-    with connect(service.redis_url) as server:
-        assert server.delete(keys.result_documents(first["execution_id"]))
-        server.delete(keys.execution(first["execution_id"]))
+    expire(service, first["execution_id"])
     check_error(get_page(client, by_year, first["execution_id"], limit=5), 410)
 
 
@@ -160,8 +162,7 @@ def linked(client: httpx.Client) -> str:
     namespace = client.headers["X-Namespace"]
     body = {"collection_id": "linked", "documents": documents}
     assert client.post(f"/namespaces/{namespace}/documents/upsert", json=body).status_code == 200
-    sort = stage("sort", "sort_attribute", field="year", direction="asc")
-    return retriever(client, sort, collection_identifiers=["linked"])
+    return retriever(client, BY_YEAR, collection_identifiers=["linked"])
 
 
 def test_expanded_documents_are_on_every_page(client: httpx.Client, linked: str) -> None:
@@ -182,9 +183,11 @@ def test_vectors_in_the_payload(client: httpx.Client, linked: str, where: str) -
     assert "v" not in run(client, linked)["documents"][0]["payload"]
 
 
-def test_the_worker_is_told_how_fresh_it_must_be(service: Stack, client: httpx.Client, by_year: str) -> None:
+def test_the_worker_is_told_how_fresh_it_must_be(
+    service: Stack, client: httpx.Client, books: str, by_year: str
+) -> None:
     consistency = {"mode": "eventual", "max_staleness_ms": 250}
-    token = make_write_token("col_x", 1)
+    token = make_write_token(books, 1)
     with busy(service, client), connect(service.redis_url) as server:
         execution_id = execute(client, by_year, consistency=consistency, write_token=token, expand=["a.b"])
         stored = server.hget(keys.execution(execution_id), "request")

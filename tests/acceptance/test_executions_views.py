@@ -8,11 +8,11 @@ from typing import Any
 import httpx
 import pytest
 
-from shared import keys
-from shared.redis_sync import connect
 from tests.contract.check import check_error
 from tests.contract.scenes import (
+    BY_YEAR,
     busy,
+    expire,
     failing,
     keep,
     post_execute,
@@ -20,14 +20,12 @@ from tests.contract.scenes import (
     retriever,
     run,
     search,
-    stage,
     unique,
     write,
 )
 from tests.stack import Stack, ended, execute, gate, poll_until
 
 pytestmark = pytest.mark.usefixtures("books")
-BY_YEAR = stage("sort", "sort_attribute", field="year", direction="asc")
 
 
 def view(client: httpx.Client, made: str, execution_id: str, name: str) -> httpx.Response:
@@ -39,12 +37,6 @@ def explain(client: httpx.Client, made: str, **body: Any) -> dict[str, Any]:
     assert answer.status_code == 200, answer.text
     plan: dict[str, Any] = answer.json()
     return plan
-
-
-def expire(service: Stack, execution_id: str) -> None:
-    with connect(service.redis_url) as server:
-        assert server.delete(keys.execution(execution_id))
-        server.delete(keys.result_documents(execution_id))
 
 
 # Status

@@ -9,10 +9,13 @@ from typing import Any
 
 import httpx
 
+from shared import keys
+from shared.redis_sync import connect
 from tests.stack import Stack, create_retriever, ended, execute, gate, poll_until
 
 SERVICE_THREADS = 4
 GENRES = ("crime", "poetry", "travel")
+ALL = [f"doc_{number:02}" for number in range(45)]  # ids of the fixture `books`, by year
 
 
 def book(number: int) -> dict[str, Any]:
@@ -55,6 +58,9 @@ def stage(name: str, stage_id: str, over: dict[str, Any] | None = None, **parame
     return {"stage_name": name, "config": {"stage_id": stage_id, "parameters": parameters}, **(over or {})}
 
 
+BY_YEAR = stage("sort", "sort_attribute", field="year", direction="asc")
+
+
 def unique(name: str) -> str:
     """A name that no other test uses, for retrievers and gates."""
     return f"{name}-{secrets.token_hex(3)}"
@@ -81,6 +87,13 @@ def run(client: httpx.Client, retriever_id: str, **body: Any) -> dict[str, Any]:
     """The execution when it has ended."""
     execution_id = execute(client, retriever_id, **body)
     return poll_until(client, retriever_id, execution_id, ended, "the end")
+
+
+def expire(service: Stack, execution_id: str) -> None:
+    """What Redis does when the result's time is over."""
+    with connect(service.redis_url) as server:
+        assert server.delete(keys.execution(execution_id))
+        server.delete(keys.result_documents(execution_id))
 
 
 def document_ids(execution: dict[str, Any]) -> list[str]:
