@@ -11,6 +11,7 @@ from api.auth import Authenticator
 from api.cursors import Cursors
 from api.directory import CollectionDirectory, NamespaceDirectory, RetrieverDirectory
 from api.pool import DocumentPool
+from api.services.api_keys import ApiKeyService
 from api.services.catalogue import CatalogueService
 from api.services.collections import CollectionService
 from api.services.documents import DocumentService
@@ -46,6 +47,7 @@ class ApiContext:
     collections: CollectionDirectory
     retrievers: RetrieverDirectory
     catalogue: CatalogueService
+    api_key_service: ApiKeyService
     namespace_service: NamespaceService
     collection_service: CollectionService
     document_service: DocumentService
@@ -60,6 +62,7 @@ class ApiContext:
         redis = RedisLink(settings.redis_url, timeout_s=settings.redis_timeout_s)
         pool = DocumentPool(open_document_store(settings))
         cursors = Cursors(redis)
+        authenticator = Authenticator(redis)
         namespace_store = ResourceStore(redis, "namespace")
         collection_store = ResourceStore(redis, "collection")
         retriever_store = ResourceStore(redis, "retriever")
@@ -84,11 +87,12 @@ class ApiContext:
             redis=redis,
             pool=pool,
             cursors=cursors,
-            authenticator=Authenticator(redis),
+            authenticator=authenticator,
             namespaces=namespaces,
             collections=collections,
             retrievers=retrievers,
             catalogue=catalogue,
+            api_key_service=ApiKeyService(redis, namespaces, authenticator),
             namespace_service=NamespaceService(
                 store=namespace_store,
                 deleted=DeletedNamespaces(redis),

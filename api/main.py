@@ -18,6 +18,7 @@ from api.hot import FrontDoor
 from api.middleware import Boundary
 from api.routes import (
     adhoc,
+    api_keys,
     batch,
     collections,
     documents,
@@ -43,6 +44,7 @@ _ROUTERS = (
     not_built,
     health,
     identity,
+    api_keys,
     stages,
     namespaces,
     collections,

@@ -10,10 +10,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import redis
-from shared.embeddings.embedder import Embedder
 
 from shared import ids, keys
 from shared.documents import open_document_store
+from shared.embeddings.embedder import Embedder
 from shared.errors import KennelError, StageError, Unavailable
 from shared.logs import log_event
 from shared.models.execution import Claim, Status
