@@ -14,6 +14,7 @@ from api.pool import DocumentPool
 from api.services.api_keys import ApiKeyService
 from api.services.catalogue import CatalogueService
 from api.services.collections import CollectionService
+from api.services.deep_health import DeepHealthService
 from api.services.documents import DocumentService
 from api.services.health import HealthService
 from api.services.namespaces import NamespaceService
@@ -53,6 +54,7 @@ class ApiContext:
     document_service: DocumentService
     retriever_service: RetrieverService
     health: HealthService
+    deep_health: DeepHealthService
     executions: ExecutionStore
     wakeups: Wakeups
 
@@ -62,6 +64,7 @@ class ApiContext:
         redis = RedisLink(settings.redis_url, timeout_s=settings.redis_timeout_s)
         pool = DocumentPool(open_document_store(settings))
         cursors = Cursors(redis)
+        health = HealthService(redis, settings)
         authenticator = Authenticator(redis)
         namespace_store = ResourceStore(redis, "namespace")
         collection_store = ResourceStore(redis, "collection")
@@ -107,7 +110,8 @@ class ApiContext:
                 collections, collection_service, pool, cursors, EmbeddingRequests(redis)
             ),
             retriever_service=retriever_service,
-            health=HealthService(redis, settings),
+            health=health,
+            deep_health=DeepHealthService(health, redis, pool, settings),
             executions=ExecutionStore(redis, settings),
             wakeups=Wakeups(settings.redis_url),
         )

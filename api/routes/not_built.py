@@ -45,11 +45,9 @@ POST   /analytics/retrievers/{rest:path}
 POST   /tasks/list
 GET    /tasks/{task_id}
 DELETE /tasks/{task_id}
-GET    /discovery/{rest:path}
+GET    /discovery/schema
 ANY    /evaluations
 ANY    /evaluations/score
-GET    /health/beat
-GET    /health/deep
 ANY    /organizations
 ANY    /organizations/alerts
 ANY    /organizations/alerts/{rest:path}
