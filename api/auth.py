@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import Literal
 
 from api.cache import TtlCache
 from shared import keys
 from shared.clock import utc_now_iso
 from shared.errors import Forbidden, Unauthorized
+from shared.models.api_key import LOCAL_USER, KeyRecord, Permission, key_hash
 from shared.redis_link import RedisLink
-from shared.stores.api_keys import KeyRecord, key_hash
 from shared.stores.reads import reading
-
-Permission = Literal["read", "write", "delete", "admin"]
 
 CACHE_TTL_S = 1.0  # a revoked key is refused within two seconds
 _CACHE_MAX = 10_000
@@ -33,6 +30,7 @@ class Principal:
     default_wait_s: float | None
     key_type: str
     expires_at: str | None
+    user_id: str = LOCAL_USER
 
     def may_use(self, namespace_id: str) -> bool:
         return self.namespaces is None or namespace_id in self.namespaces
@@ -62,6 +60,10 @@ class Authenticator:
             principal = await self._look_up(_secret(authorization))
             self._cache.put(digest, principal)
         return principal
+
+    def forget_all(self) -> None:
+        """Keys were changed here: this process asks again at once, others within `CACHE_TTL_S`."""
+        self._cache.clear()
 
     async def _look_up(self, secret: str) -> Principal:
         with reading():
@@ -102,4 +104,5 @@ def _principal(record: KeyRecord) -> Principal:
         default_wait_s=record.default_wait_s,
         key_type=record.key_type,
         expires_at=record.expires_at,
+        user_id=record.user_id,
     )

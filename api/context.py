@@ -11,8 +11,10 @@ from api.auth import Authenticator
 from api.cursors import Cursors
 from api.directory import CollectionDirectory, NamespaceDirectory, RetrieverDirectory
 from api.pool import DocumentPool
+from api.services.api_keys import ApiKeyService
 from api.services.catalogue import CatalogueService
 from api.services.collections import CollectionService
+from api.services.deep_health import DeepHealthService
 from api.services.documents import DocumentService
 from api.services.health import HealthService
 from api.services.namespaces import NamespaceService
@@ -46,11 +48,13 @@ class ApiContext:
     collections: CollectionDirectory
     retrievers: RetrieverDirectory
     catalogue: CatalogueService
+    api_key_service: ApiKeyService
     namespace_service: NamespaceService
     collection_service: CollectionService
     document_service: DocumentService
     retriever_service: RetrieverService
     health: HealthService
+    deep_health: DeepHealthService
     executions: ExecutionStore
     wakeups: Wakeups
 
@@ -60,6 +64,8 @@ class ApiContext:
         redis = RedisLink(settings.redis_url, timeout_s=settings.redis_timeout_s)
         pool = DocumentPool(open_document_store(settings))
         cursors = Cursors(redis)
+        health = HealthService(redis, settings)
+        authenticator = Authenticator(redis)
         namespace_store = ResourceStore(redis, "namespace")
         collection_store = ResourceStore(redis, "collection")
         retriever_store = ResourceStore(redis, "retriever")
@@ -84,11 +90,12 @@ class ApiContext:
             redis=redis,
             pool=pool,
             cursors=cursors,
-            authenticator=Authenticator(redis),
+            authenticator=authenticator,
             namespaces=namespaces,
             collections=collections,
             retrievers=retrievers,
             catalogue=catalogue,
+            api_key_service=ApiKeyService(redis, namespaces, authenticator),
             namespace_service=NamespaceService(
                 store=namespace_store,
                 deleted=DeletedNamespaces(redis),
@@ -103,7 +110,8 @@ class ApiContext:
                 collections, collection_service, pool, cursors, EmbeddingRequests(redis)
             ),
             retriever_service=retriever_service,
-            health=HealthService(redis, settings),
+            health=health,
+            deep_health=DeepHealthService(health, redis, pool, settings),
             executions=ExecutionStore(redis, settings),
             wakeups=Wakeups(settings.redis_url),
         )

@@ -8,10 +8,11 @@ from typing import Annotated
 from fastapi import Depends, Header, Path, Query, Request
 from pydantic import AfterValidator
 
-from api.auth import Permission, Principal, require
+from api.auth import Principal, require
 from api.context import ApiContext
 from api.middleware import SLASH
 from shared.errors import NotFound
+from shared.models.api_key import Permission
 
 _NOWHERE = ""  # a namespace id that nothing belongs to
 
@@ -105,6 +106,7 @@ class _OfPath:
 ReaderDep = Annotated[Principal, Depends(_OfInstallation("read"))]
 WriterDep = Annotated[Principal, Depends(_OfInstallation("write"))]
 DeleterDep = Annotated[Principal, Depends(_OfInstallation("delete"))]
+AdminDep = Annotated[Principal, Depends(_OfInstallation("admin"))]
 
 # Callers of what belongs to a namespace.
 ReadAccess = Annotated[Access, Depends(_OfNamespace("read"))]

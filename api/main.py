@@ -18,8 +18,10 @@ from api.hot import FrontDoor
 from api.middleware import Boundary
 from api.routes import (
     adhoc,
+    api_keys,
     batch,
     collections,
+    discovery,
     documents,
     executions,
     health,
@@ -43,6 +45,8 @@ _ROUTERS = (
     not_built,
     health,
     identity,
+    api_keys,
+    discovery,
     stages,
     namespaces,
     collections,

@@ -21,13 +21,14 @@ from ops.redis_probe import connect
 from shared.clock import utc_now_iso
 from shared.errors import KennelError
 from shared.logs import mask
+from shared.models.api_key import ALL_PERMISSIONS, DEFAULT_WAIT_MAX_S, LOCAL_USER, KeyRecord, Permission
 from shared.settings import Settings
 from shared.stores import api_keys
-from shared.stores.api_keys import ALL_PERMISSIONS, DEFAULT_WAIT_MAX_S, KeyRecord, Permission
 
-app = typer.Typer(help="Create, list and revoke API keys.", no_args_is_help=True)
+app = typer.Typer(help="Create, list, rotate and revoke API keys.", no_args_is_help=True)
 
 EXIT_FAILED = 2
+EXPIRES_IN_DAYS_MAX = 36_500
 DataDirOption = Annotated[
     Path | None, typer.Option("--data-dir", help="Where `kennel up` runs, if not in KENNEL_DATA_DIR.")
 ]
@@ -54,8 +55,10 @@ def create(
         typer.Option(help=f"{', '.join(ALL_PERMISSIONS)}; may be repeated. Default: all."),
     ] = None,
     expires_in_days: Annotated[
-        float | None, typer.Option(min=0, help="Days until it expires. Default: never.")
+        float | None,
+        typer.Option(min=0, max=EXPIRES_IN_DAYS_MAX, help="Days until it expires. Default: never."),
     ] = None,
+    user: Annotated[str, typer.Option(help="Email address of whom it belongs to.")] = LOCAL_USER,
     data_dir: DataDirOption = None,
 ) -> None:
     """Create a key and print its secret, which is stored nowhere: this is the only time it is shown."""
@@ -64,13 +67,13 @@ def create(
         secret, record = api_keys.create_key(
             redis,
             name,
+            user_id=user,
             permissions=cast("list[Permission]", permission) or ALL_PERMISSIONS,
             default_wait_s=default_wait,
             namespaces=namespace,
             expires_at=expires_at,
         )
-    typer.echo(f"Created {record.name} ({record.key_id}). Keep the secret, it is not shown again:", err=True)
-    typer.echo(secret)
+    _show("Created", record, secret)
 
 
 @app.command("list")
@@ -79,11 +82,20 @@ def list_(data_dir: DataDirOption = None) -> None:
     with _store(data_dir) as redis:
         records = api_keys.list_keys(redis)
     table = Table(
-        "name", "key", "status", "permissions", "namespaces", "default wait", "created", "expires", box=None
+        *("name", "user", "key", "status", "permissions", "namespaces", "default wait", "created", "expires"),
+        box=None,
     )
     for record in records:
         table.add_row(*_row(record))
     Console().print(table)
+
+
+@app.command()
+def rotate(name: NameArgument, data_dir: DataDirOption = None) -> None:
+    """Give a key a new secret and print it. The old one is refused within 2 seconds."""
+    with _store(data_dir) as redis:
+        secret, record = api_keys.rotate_key(redis, name)
+    _show("Rotated", record, secret)
 
 
 @app.command()
@@ -94,12 +106,18 @@ def revoke(name: NameArgument, data_dir: DataDirOption = None) -> None:
     typer.echo(f"Revoked {record.name} ({record.key_id}).")
 
 
+def _show(what: str, record: KeyRecord, secret: str) -> None:
+    """The secret alone goes to stdout, so that it can be piped."""
+    typer.echo(f"{what} {record.name} ({record.key_id}). Keep the secret, it is not shown again:", err=True)
+    typer.echo(secret)
+
+
 def _row(record: KeyRecord) -> list[str]:
-    is_expired = record.status == "active" and not record.is_valid(utc_now_iso())
     return [
         record.name,
+        record.user_id,
         f"{record.key_prefix}…",
-        "expired" if is_expired else record.status,
+        record.status_at(utc_now_iso()),
         ",".join(record.permissions),
         "all" if record.namespaces is None else ",".join(record.namespaces),
         "-" if record.default_wait_s is None else f"{record.default_wait_s:g} s",

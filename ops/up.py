@@ -24,8 +24,9 @@ from ops.redis_server import embedded_redis
 from ops.supervisor import Supervisor
 from shared import ids
 from shared.errors import KennelError
+from shared.models.api_key import check_secret
 from shared.settings import Settings
-from shared.stores.api_keys import check_secret, ensure_key
+from shared.stores.api_keys import ensure_key
 
 REDIS_START_S = 120.0  # it loads its whole file first
 READY_S = 60.0
@@ -161,7 +162,7 @@ def _start_redis(
             with redis_probe.connect(settings.redis_url) as redis:
                 ensure_key(redis, installation.api_key)
                 ensure_key(redis, installation.mixpeek_key, MIXPEEK_KEY_NAME, default_wait_s=MIXPEEK_WAIT_S)
-        except RedisError as error:
+        except (RedisError, KennelError) as error:
             raise CannotStart(f"The API key cannot be stored in Redis: {error}.") from error
     return replace(installation, settings=settings)
 

@@ -26,8 +26,8 @@
 | kennel:secret                         | string | what cursors are signed with                  | API, once         | permanent         |
 | kennel:embedding                      | zset   | collections with texts to embed, by when worked on (ms) | Lua only | permanent, <= collections |
 | kennel:catalogue                      | hash   | stage id -> catalogue entry (JSON)            | workers at start  | permanent         |
-| kennel:key:<sha256>                   | string | an API key's record (JSON)                    | ops, API          | permanent         |
-| kennel:keys                           | hash   | key name -> sha256                            | ops, API          | permanent         |
+| kennel:key:<sha256>                   | string | an API key's record (JSON)                    | Lua only          | permanent         |
+| kennel:keys                           | hash   | key name -> sha256                            | Lua only          | permanent, <= 10,000 |
 | kennel:wake:<api process>             | pub/sub| "<execution id> <revision> <status>"          | Lua only          | -                 |
 
 `<retriever id>` is `adhoc_<namespace id>` for ad-hoc executions. `<scope>` is a namespace id, or "-" for

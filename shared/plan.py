@@ -46,6 +46,7 @@ class CatalogueEntry(BaseModel):
     category: StageType
     description: str
     icon: str = ""
+    cost_tier: Literal["cheap", "moderate", "expensive"] = "moderate"
     parameter_schema: dict[str, Any]
     requires: tuple[str, ...] = ()
     provides: tuple[str, ...] = ()

@@ -28,6 +28,7 @@ _PARTS = (
     "history",
     "resources",
     "embedding",
+    "api_keys",
 )
 
 

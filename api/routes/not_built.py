@@ -37,12 +37,18 @@ POST   /analytics/retrievers/{rest:path}
 POST   /tasks/list
 GET    /tasks/{task_id}
 DELETE /tasks/{task_id}
-GET    /discovery/{rest:path}
+GET    /discovery/schema
 ANY    /evaluations
 ANY    /evaluations/score
-GET    /health/beat
-GET    /health/deep
-ANY    /organizations/{rest:path}
+ANY    /organizations
+ANY    /organizations/alerts
+ANY    /organizations/alerts/{rest:path}
+ANY    /organizations/secrets
+ANY    /organizations/secrets/{rest:path}
+ANY    /organizations/users
+ANY    /organizations/users/{user_email}
+ANY    /organizations/webhooks
+ANY    /organizations/webhooks/{rest:path}
 """
 
 router = APIRouter(prefix="/v1", include_in_schema=False)

@@ -6,11 +6,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, StrictInt
 
-_EMPTY: tuple[Any, ...] = (None, False, "", [], {})
+_EMPTY: tuple[Any, ...] = ("", [], {})
 
 
 def _refuse(value: Any) -> Any:
-    if value in _EMPTY:
+    if value is None or value is False or value in _EMPTY:  # 0 is a value, though equal to False
         return value
     raise ValueError("is not supported yet; leave it out")
 

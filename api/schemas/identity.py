@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 
 class MeKey(BaseModel):
@@ -13,6 +13,9 @@ class MeKey(BaseModel):
     permissions: list[str]
     expires_at: str | None
     default_wait_s: float | None
+    namespaces: Annotated[
+        list[str] | None, Field(description="Ids of the namespaces it is limited to; null = all.")
+    ]
 
 
 class Me(BaseModel):
@@ -21,7 +24,9 @@ class Me(BaseModel):
     organization_id: str
     organization_name: str
     account_type: Literal["self_hosted"] = "self_hosted"
-    user_email: None = None
+    user_email: str
     key: MeKey
     rate_limits: dict[str, int] = {}
-    principal_scoped: bool
+    principal_scoped: Annotated[
+        Literal[False], Field(description="Keys for the end users of a client are not supported.")
+    ] = False

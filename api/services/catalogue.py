@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from api.cache import TtlCache
+from api.schemas.discovery import StageDiscovery
 from shared.plan import Catalogue, CatalogueEntry
 from shared.stores.catalogue import CatalogueStore
 
@@ -39,5 +40,22 @@ class CatalogueService:
                 "icon": entry.icon,
                 "parameter_schema": entry.parameter_schema,
             }
+            for entry in catalogue.values()
+        ]
+
+    async def discover(self) -> list[StageDiscovery]:
+        """What GET /v1/discovery/stages answers, ordered by stage id."""
+        catalogue = await self.current()
+        return [
+            StageDiscovery(
+                stage_id=entry.stage_id,
+                description=entry.description,
+                category=entry.category,
+                icon=entry.icon,
+                parameter_schema=entry.parameter_schema,
+                cost_tier=entry.cost_tier,
+                # Filters fetch documents where they come first; all others work on what they are given.
+                requires_collections=entry.category == "filter",
+            )
             for entry in catalogue.values()
         ]

@@ -11,6 +11,7 @@ from typing import Any
 
 from api.cache import TtlCache
 from shared.broker import QUEUES
+from shared.clock import iso
 from shared.errors import KennelError
 from shared.redis_link import RedisLink
 from shared.settings import Settings
@@ -18,6 +19,7 @@ from shared.stores.reads import reading
 
 _TTL_S = 1.0
 _HEARTBEATS_MISSED = 3
+_SWEEPS_MISSED = 10
 VERSION = version("kennel")
 
 
@@ -25,6 +27,8 @@ VERSION = version("kennel")
 class Load:
     workers_online: int
     queue_depth: int
+    swept_at_ms: int = 0  # 0 = never
+    now_ms: int = 0  # by the clock of Redis, as the sweep's
 
 
 class HealthService:
@@ -69,9 +73,25 @@ class HealthService:
             load = await self.load()
         except KennelError as error:
             return 503, self._body("down", redis="down", load=Load(0, 0), error=error.message)
-        documents = "ok" if _writable(self._settings.data_dir) else "not writable"
+        documents = "ok" if is_writable(self._settings.data_dir) else "not writable"
         healthy = load.workers_online > 0 and documents == "ok"
         return 200, self._body("ok" if healthy else "degraded", redis="ok", load=load, documents=documents)
+
+    async def beat(self) -> dict[str, Any]:
+        """Whether the workers look for lost executions: Kennel's only schedule.
+
+        Raises:
+            Unavailable: Redis is away.
+        """
+        load = await self.load()
+        if not load.swept_at_ms:
+            return {"beat_running": False, "last_heartbeat": None, "age_seconds": None}
+        age_ms = max(load.now_ms - load.swept_at_ms, 0)
+        return {
+            "beat_running": age_ms <= self._settings.sweep_ms * _SWEEPS_MISSED,
+            "last_heartbeat": iso(load.swept_at_ms),
+            "age_seconds": age_ms / 1000,
+        }
 
     def _body(
         self, status: str, *, redis: str, load: Load, documents: str = "unknown", error: str | None = None
@@ -87,7 +107,7 @@ class HealthService:
         }
 
 
-def _writable(directory: Path) -> bool:
+def is_writable(directory: Path) -> bool:
     """Whether the directory, or the place where it will be made, can be written to."""
     path = directory.absolute()
     existing = next(each for each in (path, *path.parents) if each.exists())

@@ -89,9 +89,11 @@ define('hide_namespace', function(args)
 end)
 
 -- online: how the installation is doing, in numbers. args: silence_ms, queue …
--- returns: {workers heard of within silence_ms, executions in the queues}
+-- returns: {workers heard of within silence_ms, executions in the queues, time of the last sweep (ms; 0 = never), now (ms)}
 define('online', function(args)
   local depth = 0
   for i = 2, #args do depth = depth + redis.call('ZCARD', KEY.PENDING .. args[i]) end
-  return { redis.call('ZCOUNT', KEY.WORKERS, int(now_ms() - tonumber(args[1])), '+inf'), depth }
+  local now = now_ms()
+  local workers = redis.call('ZCOUNT', KEY.WORKERS, int(now - tonumber(args[1])), '+inf')
+  return { workers, depth, tonumber(redis.call('HGET', KEY.SWEEP, 'last_ms') or '0'), now }
 end)

@@ -102,7 +102,9 @@ def test_an_unknown_path_is_404_and_a_wrong_method_405(api: httpx.Client) -> Non
         ("POST", "/v1/namespaces/standalone"),
         ("GET", "/v1/retrievers/benchmarks/x"),
         ("GET", "/v1/alerts/executions/x"),
-        ("DELETE", "/v1/organizations/users/a@b/api-keys/x"),
+        ("DELETE", "/v1/organizations/secrets/x"),
+        ("POST", "/v1/organizations/webhooks/list"),
+        ("GET", "/v1/organizations/users/a@b"),
     ],
 )
 def test_what_is_not_built_is_501(api: httpx.Client, method: str, path: str) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -12,7 +13,10 @@ from ops.redis_probe import connect
 from shared import ids, keys
 from shared.clock import iso, now_ms, utc_now_iso
 from shared.errors import Conflict, InvalidInput, NotFound
-from shared.stores.api_keys import KeyRecord, create_key, ensure_key, key_hash, list_keys, revoke_key
+from shared.models.api_key import LOCAL_USER, ApiKey, KeyRecord, key_hash, new_key, revoked
+from shared.redis_sync import fcall, text
+from shared.stores import key_steps
+from shared.stores.api_keys import create_key, ensure_key, list_keys, revoke_key, rotate_key, run
 
 
 def stored(redis: Redis, secret: str) -> KeyRecord | None:
@@ -86,6 +90,63 @@ def test_another_bootstrap_key_replaces_the_first(redis: Redis) -> None:
     assert [record.key_prefix for record in list_keys(redis)] == [new[:8]]
 
 
+@pytest.mark.parametrize("change", [rotate_key, revoke_key])
+def test_a_start_does_not_bring_back_a_secret_that_was_rotated_or_revoked(
+    redis: Redis, change: Callable[[Redis, str], object]
+) -> None:
+    secret = ids.api_key()
+    ensure_key(redis, secret, "client", default_wait_s=20)
+    change(redis, "client")
+    [changed] = list_keys(redis)
+    assert ensure_key(redis, secret, "client", default_wait_s=20) == changed
+    assert list_keys(redis) == [changed]
+    found = stored(redis, secret)
+    assert found is None or not found.is_valid(utc_now_iso())
+
+
+def test_a_secret_belongs_to_one_key(redis: Redis) -> None:
+    secret, record = create_key(redis, "mine")
+    with pytest.raises(Conflict, match="another API key"):
+        ensure_key(redis, secret)
+    with pytest.raises(Conflict, match="another API key"):
+        create_key(redis, "yours", secret=secret)
+    assert list_keys(redis) == [record]
+
+
+def test_a_step_that_is_asked_again_changes_nothing_more(redis: Redis) -> None:
+    """As the link does, when a connection breaks before the answer came."""
+    _, key = new_key("mine")
+    steps = key_steps.create(key)
+    find = next(steps)
+    swap = steps.send(fcall(redis, find.function, *find.arguments))
+    for _ in range(2):
+        assert text(fcall(redis, swap.function, *swap.arguments)) == "swapped"
+    assert list_keys(redis) == [key.record]
+
+
+def test_a_change_that_comes_too_late_is_decided_again(redis: Redis) -> None:
+    create_key(redis, "mine")
+    seen: list[str] = []
+
+    def edit(key: ApiKey) -> ApiKey:
+        if not seen:
+            revoke_key(redis, "mine")  # somebody is faster
+        seen.append(key.record.status)
+        return revoked(key, by="late@example.com")
+
+    run(redis, key_steps.change("mine", edit))
+    assert seen == ["active", "revoked"]
+    assert list_keys(redis)[0].revoked_by == LOCAL_USER
+
+
+def test_a_record_of_an_older_version_can_be_read_and_changed(redis: Redis) -> None:
+    secret, record = create_key(redis, "mine")
+    newer = {"description", "user_id", "created_by", "revoked_at", "revoked_by"}
+    redis.set(keys.api_key(key_hash(secret)), record.model_dump_json(exclude=newer))
+    assert list_keys(redis) == [record]
+    assert revoke_key(redis, "mine").status == "revoked"
+
+
 def test_a_key_expires(redis: Redis) -> None:
     expires_at = datetime.now(UTC) + timedelta(days=1)
     _, record = create_key(redis, "mine", expires_at=expires_at)
@@ -116,13 +177,19 @@ def test_the_command_line_creates_lists_and_revokes(
 ) -> None:
     monkeypatch.setenv("KENNEL_REDIS_URL", redis_url)
     runner = CliRunner()
-    created = runner.invoke(cli.app, ["keys", "create", "for the client", "--default-wait", "20"])
+    created = runner.invoke(
+        cli.app, ["keys", "create", "for the client", "--default-wait", "20", "--user", "a@b.c"]
+    )
     secret = created.stdout.strip()
     assert stored(redis, secret) is not None
     listed = runner.invoke(cli.app, ["keys", "list"], env={"COLUMNS": "200"}).output
     assert "for the client" in listed
     assert "20 s" in listed
+    assert "a@b.c" in listed
     assert secret not in listed
+    rotated = runner.invoke(cli.app, ["keys", "rotate", "for the client"])
+    assert stored(redis, secret) is None
+    assert stored(redis, rotated.stdout.strip()) is not None
     assert runner.invoke(cli.app, ["keys", "revoke", "for the client"]).exit_code == 0
     again = runner.invoke(cli.app, ["keys", "revoke", "nobody"])
     assert (again.exit_code, len(again.output.splitlines())) == (2, 1)
