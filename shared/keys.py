@@ -29,6 +29,7 @@
 | kennel:key:<sha256>                   | string | an API key's record (JSON)                    | ops, API          | permanent         |
 | kennel:keys                           | hash   | key name -> sha256                            | ops, API          | permanent         |
 | kennel:wake:<api process>             | pub/sub| "<execution id> <revision> <status>"          | Lua only          | -                 |
+| kennel:stop:<worker process>          | pub/sub| "<execution id> <epoch>" of what was cancelled | Lua only         | -                 |
 
 `<retriever id>` is `adhoc_<namespace id>` for ad-hoc executions. `<scope>` is a namespace id, or "-" for
 what belongs to the installation. Celery adds its own `_kombu.binding.*` sets (permanent, a few bytes).
@@ -58,6 +59,7 @@ LUA = {
     "SWEEP": "kennel:sweep",
     "WORKERS": WORKERS,
     "WAKE": "kennel:wake:",
+    "STOP": "kennel:stop:",
     "EMBEDDING": EMBEDDING,
     "IDEMPOTENCY": "kennel:idem:",
     "RETRIEVER": "kennel:retriever:",
@@ -111,3 +113,7 @@ def api_key(key_hash: str) -> str:
 
 def wake_channel(api_process: str) -> str:
     return f"kennel:wake:{api_process}"
+
+
+def stop_channel(worker_process: str) -> str:
+    return f"kennel:stop:{worker_process}"

@@ -1,4 +1,4 @@
-"""Reading executions: now, or when something changes."""
+"""Reading executions: now, or when something changes; and cancelling one."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from api.context import ApiContext
 from api.deps import Access
 from shared import ids
 from shared.errors import Gone, NotFound
-from shared.stores.executions import StoredExecution
+from shared.stores.executions import Cancellation, StoredExecution
+
+CANCEL_REASON = "cancelled on request"
 
 # Publications can be lost; a waiting request looks again this often.
 _LOOK_AGAIN_S = 1.5
@@ -43,6 +45,19 @@ async def read_when(
         stored = await context.executions.watch(execution_id, context.wakeups.name)
         found = await _visible(context, access, owner, execution_id, stored)
         return await until(context, found, execution_id, changed, wait_s, satisfied)
+
+
+async def cancel(context: ApiContext, access: Access, owner: Owner, execution_id: str) -> Cancellation:
+    """End it now; its statistics and credits so far stay.
+
+    Raises:
+        NotFound, Gone: as `read`. OutcomeUnknown: it may have been cancelled; asking again is harmless.
+    """
+    await read(context, access, owner, execution_id)
+    done = await context.executions.cancel(execution_id, CANCEL_REASON)
+    if done is None:  # it has expired since
+        raise await missing(context, access, owner, execution_id)
+    return done
 
 
 def wait_reason(context: ApiContext, stored: StoredExecution) -> str | None:

@@ -1,11 +1,13 @@
-"""The execution record as the API uses it: submit, read, watch, list. Workers use shared/stores/ledger.py."""
+"""The execution record as the API uses it: submit, read, watch, cancel, list. Workers: stores/ledger.py."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
+
+import orjson
 
 from shared import broker, keys
 from shared.errors import LimitExceeded, NotFound, OutcomeUnknown
@@ -56,6 +58,15 @@ class StoredExecution:
     @property
     def is_terminal(self) -> bool:
         return self.status in TERMINAL
+
+
+@dataclass(frozen=True, slots=True)
+class Cancellation:
+    """What a cancel found and did. The record is terminal, whatever the outcome."""
+
+    status: str
+    outcome: Literal["removed_from_queue", "stopping", "already_terminal"]
+    stops_after: str | None = None  # stopping: the stage that its worker is in
 
 
 class StaleRetriever(Exception):
@@ -148,6 +159,31 @@ class ExecutionStore:
             submission.definition,
             *submission.collection_ids,
         )
+
+    async def cancel(self, execution_id: str, reason: str) -> Cancellation | None:
+        """End it, whatever its state; None when there is no record. One round trip, repeatable.
+
+        Raises:
+            OutcomeUnknown: no answer came; `details["execution_id"]` names what to poll.
+        """
+        settings = self._settings
+        retention = (settings.result_ttl_s, settings.summary_ttl_s, settings.history_max)
+        try:
+            word, *more = await self._redis.fcall(
+                "cancel", execution_id, orjson.dumps(reason), *retention, "any"
+            )
+        except OutcomeUnknown as error:
+            error.details["execution_id"] = execution_id
+            raise
+        match word:
+            case b"cancelled":
+                return Cancellation("cancelled", "removed_from_queue")
+            case b"stopping":
+                return Cancellation("cancelled", "stopping", orjson.loads(more[0]))
+            case b"terminal":
+                return Cancellation(more[0].decode(), "already_terminal")
+            case _:
+                return None
 
     async def read(self, execution_id: str) -> StoredExecution | None:
         """One HMGET; calls of one loop tick share a round trip."""
