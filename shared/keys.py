@@ -15,7 +15,10 @@
 | kennel:seq                            | string | last sequence number                          | Lua only          | permanent         |
 | kennel:sweep                          | hash   | when the sweep ran, until when it holds       | sweep             | permanent         |
 | kennel:workers                        | zset   | worker names by last heartbeat (ms)           | heartbeat         | permanent, pruned |
-| kennel:idem:<digest>                  | string | execution id and body digest                  | submit            | idempotency_ttl_s |
+| kennel:batch:<id>                     | hash   | a batch: its counters, marks, watchers        | Lua only          | result_ttl_s while none of its executions is open |
+| kennel:batch:<id>:lines               | hash   | line number -> execution id, content digest, the caller's id (JSON) | submit_line | with its batch |
+| kennel:batches:<namespace id>         | zset   | batch ids by sequence number                  | begin_batch       | summary_ttl_s     |
+| kennel:idem:<digest>                  | string | execution or batch id, and body digest        | submit, begin_batch | idempotency_ttl_s |
 | kennel:def:<retriever id>:<version>   | string | immutable definition snapshot                 | API               | permanent; result_ttl_s once its retriever is deleted |
 | kennel:retriever:<id>                 | hash   | version, body (JSON)                          | API               | permanent         |
 | kennel:collection:<id>                | hash   | body (JSON)                                   | API               | permanent         |
@@ -61,6 +64,8 @@ LUA = {
     "WAKE": "kennel:wake:",
     "STOP": "kennel:stop:",
     "EMBEDDING": EMBEDDING,
+    "BATCH": "kennel:batch:",
+    "BATCHES": "kennel:batches:",
     "IDEMPOTENCY": "kennel:idem:",
     "RETRIEVER": "kennel:retriever:",
     "COLLECTION": "kennel:collection:",
@@ -84,6 +89,18 @@ def summary(execution_id: str) -> str:
 
 def history(retriever_id: str, status: str | None = None) -> str:
     return f"kennel:hist:{retriever_id}" + (f":{status}" if status else "")
+
+
+def batch(batch_id: str) -> str:
+    return f"kennel:batch:{batch_id}"
+
+
+def batch_lines(batch_id: str) -> str:
+    return f"kennel:batch:{batch_id}:lines"
+
+
+def batches(namespace_id: str) -> str:
+    return f"kennel:batches:{namespace_id}"
 
 
 def pending(queue: str) -> str:

@@ -10,7 +10,8 @@ from typing import Any, Literal
 import orjson
 
 from shared import broker, keys
-from shared.errors import LimitExceeded, NotFound, OutcomeUnknown
+from shared.errors import Conflict, Gone, LimitExceeded, NotFound, OutcomeUnknown
+from shared.models.batch import UPLOAD_SILENCE_MS, BatchPlace
 from shared.models.execution import TERMINAL, StageProfile, Status, profile_from
 from shared.redis_link import RedisLink
 from shared.settings import Settings
@@ -40,6 +41,7 @@ class Submission:
     definition: bytes = b""  # ad-hoc only
     idempotency_digest: str = ""
     body_digest: str = ""
+    place: BatchPlace | None = None  # the batch that it is a line of
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +97,7 @@ class ExecutionStore:
         Raises:
             StaleRetriever, IdempotencyMismatch: see there.
             NotFound: a collection is gone. LimitExceeded: the queue is full.
+            Gone, Conflict: the batch of its place is gone, or was cancelled.
             OutcomeUnknown: no answer came; `details["execution_id"]` names what to poll.
         """
         try:
@@ -123,6 +126,10 @@ class ExecutionStore:
                 raise IdempotencyMismatch
             case [b"stale"]:
                 raise StaleRetriever
+            case [b"no_batch"]:
+                raise Gone("the batch has expired; send the lines again as a new one")
+            case [b"batch_cancelled"]:
+                raise Conflict("the batch was cancelled and takes no new lines", code="batch_cancelled")
             case [b"no_collection", collection_id]:
                 raise NotFound(f"collection {collection_id.decode()!r} no longer exists; leave it out")
             case _:
@@ -134,8 +141,11 @@ class ExecutionStore:
 
     async def _send(self, submission: Submission) -> Any:
         settings = self._settings
+        place = submission.place
+        line = (place.batch_id, place.line, place.digest, place.caller_id, UPLOAD_SILENCE_MS) if place else ()
         return await self._redis.fcall(
-            "submit",
+            "submit_line" if place else "submit",
+            *line,
             submission.execution_id,
             submission.namespace_id,
             submission.retriever_id,
