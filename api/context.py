@@ -23,6 +23,7 @@ from shared.embeddings.models import embedding_models
 from shared.logs import log_event
 from shared.redis_link import RedisLink
 from shared.settings import Settings
+from shared.stores.batches import BatchStore
 from shared.stores.catalogue import CatalogueStore
 from shared.stores.embedding_requests import EmbeddingRequests
 from shared.stores.executions import ExecutionStore
@@ -52,6 +53,7 @@ class ApiContext:
     retriever_service: RetrieverService
     health: HealthService
     executions: ExecutionStore
+    batches: BatchStore
     wakeups: Wakeups
 
     @classmethod
@@ -105,6 +107,7 @@ class ApiContext:
             retriever_service=retriever_service,
             health=HealthService(redis, settings),
             executions=ExecutionStore(redis, settings),
+            batches=BatchStore(redis, settings),
             wakeups=Wakeups(settings.redis_url),
         )
 

@@ -19,6 +19,7 @@ from api.middleware import Boundary
 from api.routes import (
     adhoc,
     batch,
+    batches,
     collections,
     documents,
     executions,
@@ -49,6 +50,7 @@ _ROUTERS = (
     documents,
     adhoc,
     batch,
+    batches,
     executions,
     retrievers,
 )
@@ -62,7 +64,7 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
         settings = Settings()
         configure_logging(settings, "api")
     app = build_app(settings)
-    inner = Boundary(app, body_max_bytes=settings.body_max_bytes)
+    inner = Boundary(app, body_max_bytes=settings.body_max_bytes, upload_max_bytes=settings.batch_max_bytes)
     return FrontDoor(inner, lambda: app.state.context)
 
 
