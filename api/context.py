@@ -25,6 +25,7 @@ from shared.embeddings.models import embedding_models
 from shared.logs import log_event
 from shared.redis_link import RedisLink
 from shared.settings import Settings
+from shared.stores.batches import BatchStore
 from shared.stores.catalogue import CatalogueStore
 from shared.stores.embedding_requests import EmbeddingRequests
 from shared.stores.executions import ExecutionStore
@@ -56,6 +57,7 @@ class ApiContext:
     health: HealthService
     deep_health: DeepHealthService
     executions: ExecutionStore
+    batches: BatchStore
     wakeups: Wakeups
 
     @classmethod
@@ -113,6 +115,7 @@ class ApiContext:
             health=health,
             deep_health=DeepHealthService(health, redis, pool, settings),
             executions=ExecutionStore(redis, settings),
+            batches=BatchStore(redis, settings),
             wakeups=Wakeups(settings.redis_url),
         )
 

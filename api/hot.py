@@ -18,6 +18,7 @@ from api.auth import require
 from api.context import ApiContext
 from api.deps import Access
 from api.errors import MethodNotAllowed, error_response
+from api.etags import matches
 from api.preference import Preference
 from api.services.execution_answers import answer_body, location_of, readable_id, with_legacy_results
 from api.services.executions import Owner, learn_wait_reason, read, read_when, wait_reason
@@ -208,13 +209,13 @@ async def _get(context: ApiContext, call: Call, owner: Owner, execution_id: str)
         await context.health.load()
 
         def satisfied(stored: StoredExecution) -> bool:
-            return stored.is_terminal or (known is not None and not _matches(known, _etag(context, stored)))
+            return stored.is_terminal or (known is not None and not matches(known, _etag(context, stored)))
 
         stored = await read_when(context, access, owner, execution_id, preference.wait_s, satisfied)
     else:
         stored = await read(context, access, owner, execution_id)
     await learn_wait_reason(context, stored)
-    if known is not None and _matches(known, _etag(context, stored)):
+    if known is not None and matches(known, _etag(context, stored)):
         return Answer(304, headers=[*_state_headers(context, stored), *preference.applied()])
     if paging is not None:
         stored = await with_paging(context, access, owner, stored, paging)
@@ -248,12 +249,6 @@ def _etag(context: ApiContext, stored: StoredExecution) -> str:
     """Strong: the revision, and what the API itself adds to the answer."""
     reason = wait_reason(context, stored)
     return f'"{stored.revision}-{reason}"' if reason else f'"{stored.revision}"'
-
-
-def _matches(header: str, etag: str) -> bool:
-    """RFC 9110, 13.1.2: a list of tags or `*`, compared weakly."""
-    candidates = (candidate.strip().removeprefix("W/") for candidate in header.split(","))
-    return any(candidate in (etag, "*") for candidate in candidates)
 
 
 def _refuse_flags(call: Call, names: Sequence[str], reason: str) -> None:

@@ -54,8 +54,8 @@ async def _parse(request: Request) -> None:
     request._headers = Headers(scope=request.scope)
 
 
-def parse_json(body: bytes) -> Any:
-    """The value of a JSON text.
+def parse_json(body: bytes, *, what: str = "the body") -> Any:
+    """The value of a JSON text, which errors call `what`.
 
     Raises:
         BadRequest: not JSON (NaN, lone surrogates, trailing commas …), nested over 40 levels, or an integer
@@ -64,11 +64,11 @@ def parse_json(body: bytes) -> Any:
     try:
         value = orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        raise BadRequest(f"the body is not valid JSON: {error}", code="invalid_json") from error
+        raise BadRequest(f"{what} is not valid JSON: {error}", code="invalid_json") from error
     if _LONG_INTEGER.search(body):
         json.loads(body, parse_int=_checked_int)
     if body.count(b"[") + body.count(b"{") > DEPTH_MAX:
-        _check_depth(value)
+        _check_depth(value, what)
     return value
 
 
@@ -82,14 +82,14 @@ def _checked_int(text: str) -> int:
     return int(text)
 
 
-def _check_depth(value: Any) -> None:
+def _check_depth(value: Any, what: str) -> None:
     """Level by level, so that no depth of nesting can exhaust the stack."""
     level = [value]
     for _ in range(DEPTH_MAX):
         level = [child for parent in level for child in _containers(parent)]
         if not level:
             return
-    raise BadRequest(f"the body nests deeper than {DEPTH_MAX} levels", code="invalid_json")
+    raise BadRequest(f"{what} nests deeper than {DEPTH_MAX} levels", code="invalid_json")
 
 
 def _containers(parent: Any) -> list[Any]:

@@ -20,6 +20,7 @@ from api.routes import (
     adhoc,
     api_keys,
     batch,
+    batches,
     collections,
     discovery,
     documents,
@@ -53,6 +54,7 @@ _ROUTERS = (
     documents,
     adhoc,
     batch,
+    batches,
     executions,
     retrievers,
 )
@@ -66,7 +68,7 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
         settings = Settings()
         configure_logging(settings, "api")
     app = build_app(settings)
-    inner = Boundary(app, body_max_bytes=settings.body_max_bytes)
+    inner = Boundary(app, body_max_bytes=settings.body_max_bytes, upload_max_bytes=settings.batch_max_bytes)
     return FrontDoor(inner, lambda: app.state.context)
 
 

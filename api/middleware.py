@@ -15,15 +15,20 @@ from shared.logs import log_event
 # Stands for an encoded slash while the path is split; a private-use character that no name can hold.
 SLASH = "\ue02f"
 
+# Operations whose body is read as a stream.
+_UPLOADS = frozenset({("POST", "/v1/batches")})
+
 logger = logging.getLogger("kennel.api")
 
 
 class Boundary:
     """Wraps the framework; no exception gets past it."""
 
-    def __init__(self, app: ASGIApp, *, body_max_bytes: int) -> None:
+    def __init__(self, app: ASGIApp, *, body_max_bytes: int, upload_max_bytes: int) -> None:
+        """`upload_max_bytes` is for the bodies that are read as a stream, never as a whole."""
         self._app = app
         self._body_max_bytes = body_max_bytes
+        self._upload_max_bytes = upload_max_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -39,8 +44,10 @@ class Boundary:
             await send(message)
 
         try:
-            self._check_announced(scope)
-            await self._app(_with_slashes(scope), self._limited(receive), watched_send)
+            is_upload = (scope["method"], scope["path"]) in _UPLOADS
+            max_bytes = self._upload_max_bytes if is_upload else self._body_max_bytes
+            _check_announced(scope, max_bytes)
+            await self._app(_with_slashes(scope), _limited(receive, max_bytes), watched_send)
         except Exception as error:
             if not isinstance(error, TooLarge):
                 logger.exception("request failed")
@@ -56,31 +63,34 @@ class Boundary:
             duration_ms=(time.perf_counter() - started_s) * 1000,
         )
 
-    def _check_announced(self, scope: Scope) -> None:
-        """Raises TooLarge before a byte of the body is read."""
-        for name, value in scope["headers"]:
-            if name == b"content-length" and value.isdigit() and int(value) > self._body_max_bytes:
-                raise self._too_large()
 
-    def _limited(self, receive: Receive) -> Receive:
-        """`receive`, raising TooLarge once the body is over the limit, which it need not have announced."""
-        size_bytes = 0
+def _check_announced(scope: Scope, max_bytes: int) -> None:
+    """Raises TooLarge before a byte of the body is read."""
+    for name, value in scope["headers"]:
+        if name == b"content-length" and value.isdigit() and int(value) > max_bytes:
+            raise _too_large(max_bytes)
 
-        async def limited() -> Message:
-            nonlocal size_bytes
-            message = await receive()
-            size_bytes += len(message.get("body", b""))
-            if size_bytes > self._body_max_bytes:
-                raise self._too_large()
-            return message
 
-        return limited
+def _limited(receive: Receive, max_bytes: int) -> Receive:
+    """`receive`, raising TooLarge once the body is over the limit, which it need not have announced."""
+    size_bytes = 0
 
-    def _too_large(self) -> TooLarge:
-        return TooLarge(
-            f"the request body is over {self._body_max_bytes:,} bytes; send less at a time",
-            details={"body_max_bytes": self._body_max_bytes},
-        )
+    async def limited() -> Message:
+        nonlocal size_bytes
+        message = await receive()
+        size_bytes += len(message.get("body", b""))
+        if size_bytes > max_bytes:
+            raise _too_large(max_bytes)
+        return message
+
+    return limited
+
+
+def _too_large(max_bytes: int) -> TooLarge:
+    return TooLarge(
+        f"the request body is over {max_bytes:,} bytes; send less at a time",
+        details={"body_max_bytes": max_bytes},
+    )
 
 
 def _with_slashes(scope: Scope) -> Scope:

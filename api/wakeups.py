@@ -1,4 +1,4 @@
-"""How an API process learns that an execution changed: one subscription for all its waiting requests.
+"""How an API process learns of changed executions and ended batches: one subscription for all its requests.
 
 Scripts publish to the channels of the processes that wait for a record, to no other. Publications can
 be lost, so whoever waits also looks again every now and then.
@@ -44,17 +44,17 @@ class Wakeups:
         await self._client.aclose()
 
     @contextmanager
-    def listening(self, execution_id: str) -> Iterator[asyncio.Event]:
-        """An event that is set at every change of the execution, from now until the block ends."""
+    def listening(self, watched_id: str) -> Iterator[asyncio.Event]:
+        """An event that is set whenever this is published, from now until the block ends."""
         event = asyncio.Event()
-        self._waiting.setdefault(execution_id, set()).add(event)
+        self._waiting.setdefault(watched_id, set()).add(event)
         try:
             yield event
         finally:
-            events = self._waiting[execution_id]
+            events = self._waiting[watched_id]
             events.discard(event)
             if not events:
-                del self._waiting[execution_id]
+                del self._waiting[watched_id]
 
     async def _read(self) -> None:
         delay_s = 0.1
@@ -73,8 +73,8 @@ class Wakeups:
             await asyncio.sleep(delay_s)
             delay_s = min(delay_s * 2, _MAX_RECONNECT_DELAY_S)
 
-    def _wake(self, execution_id: str) -> None:
-        for event in self._waiting.get(execution_id, ()):
+    def _wake(self, watched_id: str) -> None:
+        for event in self._waiting.get(watched_id, ()):
             event.set()
 
     def _wake_all(self) -> None:

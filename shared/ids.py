@@ -20,6 +20,10 @@ def execution_id() -> str:
     return "exec_" + _token(16)
 
 
+def batch_id() -> str:
+    return "batch_" + _token(16)
+
+
 def retriever_id() -> str:
     return "ret_" + _token(16)
 

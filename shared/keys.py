@@ -15,7 +15,10 @@
 | kennel:seq                            | string | last sequence number                          | Lua only          | permanent         |
 | kennel:sweep                          | hash   | when the sweep ran, until when it holds       | sweep             | permanent         |
 | kennel:workers                        | zset   | worker names by last heartbeat (ms)           | heartbeat         | permanent, pruned |
-| kennel:idem:<digest>                  | string | execution id and body digest                  | submit            | idempotency_ttl_s |
+| kennel:batch:<id>                     | hash   | a batch: its counters, marks, watchers        | Lua only          | result_ttl_s while none of its executions is open |
+| kennel:batch:<id>:lines               | hash   | line number -> execution id, content digest, the caller's id (JSON) | submit_line | with its batch |
+| kennel:batches:<namespace id>         | zset   | batch ids by sequence number                  | begin_batch       | summary_ttl_s     |
+| kennel:idem:<digest>                  | string | execution or batch id, and body digest        | submit, begin_batch | idempotency_ttl_s |
 | kennel:def:<retriever id>:<version>   | string | immutable definition snapshot                 | API               | permanent; result_ttl_s once its retriever is deleted |
 | kennel:retriever:<id>                 | hash   | version, body (JSON)                          | API               | permanent         |
 | kennel:collection:<id>                | hash   | body (JSON)                                   | API               | permanent         |
@@ -29,6 +32,7 @@
 | kennel:key:<sha256>                   | string | an API key's record (JSON)                    | Lua only          | permanent         |
 | kennel:keys                           | hash   | key name -> sha256                            | Lua only          | permanent, <= 10,000 |
 | kennel:wake:<api process>             | pub/sub| "<execution id> <revision> <status>"          | Lua only          | -                 |
+| kennel:stop:<worker process>          | pub/sub| "<execution id> <epoch>" of what was cancelled | Lua only         | -                 |
 
 `<retriever id>` is `adhoc_<namespace id>` for ad-hoc executions. `<scope>` is a namespace id, or "-" for
 what belongs to the installation. Celery adds its own `_kombu.binding.*` sets (permanent, a few bytes).
@@ -58,7 +62,10 @@ LUA = {
     "SWEEP": "kennel:sweep",
     "WORKERS": WORKERS,
     "WAKE": "kennel:wake:",
+    "STOP": "kennel:stop:",
     "EMBEDDING": EMBEDDING,
+    "BATCH": "kennel:batch:",
+    "BATCHES": "kennel:batches:",
     "IDEMPOTENCY": "kennel:idem:",
     "RETRIEVER": "kennel:retriever:",
     "COLLECTION": "kennel:collection:",
@@ -82,6 +89,18 @@ def summary(execution_id: str) -> str:
 
 def history(retriever_id: str, status: str | None = None) -> str:
     return f"kennel:hist:{retriever_id}" + (f":{status}" if status else "")
+
+
+def batch(batch_id: str) -> str:
+    return f"kennel:batch:{batch_id}"
+
+
+def batch_lines(batch_id: str) -> str:
+    return f"kennel:batch:{batch_id}:lines"
+
+
+def batches(namespace_id: str) -> str:
+    return f"kennel:batches:{namespace_id}"
 
 
 def pending(queue: str) -> str:
@@ -111,3 +130,7 @@ def api_key(key_hash: str) -> str:
 
 def wake_channel(api_process: str) -> str:
     return f"kennel:wake:{api_process}"
+
+
+def stop_channel(worker_process: str) -> str:
+    return f"kennel:stop:{worker_process}"

@@ -25,6 +25,7 @@ _PARTS = (
     "release",
     "sweep",
     "watch",
+    "batch",
     "history",
     "resources",
     "embedding",

@@ -89,6 +89,11 @@ class Settings(BaseSettings):
         0, ge=0, le=60, description="How long execute holds its answer by default (s); 0 = submit and poll."
     )
     body_max_bytes: int = Field(10_000_000, ge=1_000, description="Largest request body (bytes).")
+    batch_max_bytes: int = Field(
+        100_000_000,
+        ge=1_000,
+        description="Largest body of POST /v1/batches, which is read as a stream (bytes).",
+    )
     result_max_bytes: int = Field(16_000_000, ge=1_000, description="Largest stored result (bytes).")
     vector_cache_bytes: int = Field(
         500_000_000,

@@ -58,6 +58,13 @@ class Keeper:
             if self._runs.get(run.claim.execution_id) is run:
                 del self._runs[run.claim.execution_id]
 
+    def cancel(self, execution_id: str, epoch: int) -> None:
+        """That attempt, if this process runs it, stops at its next check."""
+        with self._lock:
+            run = self._runs.get(execution_id)
+        if run is not None and run.claim.epoch == epoch:
+            run.cancelled = True
+
     def flush_at(self, at: float) -> None:
         """Wake in time to send progress that is due at `at` (monotonic s)."""
         if at < self._flush_at:

@@ -21,12 +21,13 @@ from shared.redis_sync import Functions, connect, text, through_outage
 from shared.settings import Settings
 from shared.stores.embedding_requests import EmbeddingTurns
 from shared.stores.ledger import Ledger, Outcome
+from workers.cancellations import Cancellations
 from workers.definition import DefinitionCache
 from workers.embedding import EmbeddingWorker, ExecutionEmbeddings
 from workers.identity import process_name
 from workers.keeper import Keeper
 from workers.pipeline import Pipeline, failed_before_start, log_unforeseen
-from workers.run import ExecutionLost, HandedBack, Run, Stop
+from workers.run import Cancelled, ExecutionLost, HandedBack, Run, Stop
 from workers.stopping import StopFlag
 
 log = logging.getLogger("kennel.worker")
@@ -41,8 +42,10 @@ class WorkerProcess:
     def __init__(self, settings: Settings, worker: str, stop: StopFlag) -> None:
         self.settings = settings
         self._redis: redis.Redis = connect(settings.redis_url)
-        self.ledger = Ledger(self._redis, settings, worker, process_name(worker))
+        name = process_name(worker)
+        self.ledger = Ledger(self._redis, settings, worker, name)
         self.keeper = Keeper(self.ledger, settings, stop)
+        Cancellations(self._redis, name, self.keeper.cancel)
         self.documents = open_document_store(settings)
         self.embedder = Embedder(settings)
         self.embedding_worker = EmbeddingWorker(self.documents, self.embedder)
@@ -69,6 +72,9 @@ class WorkerProcess:
         except Unavailable as error:
             log_event(log, "execution.outcome_not_written", level=logging.ERROR, error=error.message,
                       execution_id=claim.execution_id, attempt=claim.attempt)  # fmt: skip
+            return None, None
+        except Cancelled:
+            log_event(log, "execution.cancelled", execution_id=claim.execution_id, attempt=claim.attempt)
             return None, None
         except ExecutionLost:
             log_event(log, "execution.lost", level=logging.WARNING, execution_id=claim.execution_id,

@@ -41,6 +41,10 @@ class ExecutionLost(Stop):
     """The lease is gone: another attempt runs it, or it has ended."""
 
 
+class Cancelled(Stop):
+    """It was cancelled while it ran; the record says so already."""
+
+
 class HandedBack(Stop):
     """The worker is stopping; the execution returns to the queue."""
 
@@ -51,6 +55,7 @@ class Run:
     def __init__(self, claim: Claim, keeper: Holder) -> None:
         self.claim = claim
         self.lost = False
+        self.cancelled = False
         self._keeper = keeper
         self._lock = threading.Lock()
         self._number = 0
@@ -60,6 +65,8 @@ class Run:
 
     def check(self) -> None:
         """Raises Stop when this process must let go of the execution."""
+        if self.cancelled:
+            raise Cancelled(self.claim.execution_id)
         if self.lost:
             raise ExecutionLost(self.claim.execution_id)
         if self._keeper.grace_is_over:

@@ -10,6 +10,7 @@ from api.deps import ContextDep, PathId, ReadAccess
 from api.json_body import JsonRoute
 from api.openapi import answers, json_response
 from api.paging import PagingDep, page_of
+from api.routes.executions import cancelled
 from api.routes.front_door import (
     ExecutePrefer,
     IdempotencyKey,
@@ -19,7 +20,7 @@ from api.routes.front_door import (
     served_by_the_front_door,
 )
 from api.schemas.execution import AdhocBody, AdhocListBody
-from api.schemas.execution_answers import AdhocExecution, AdhocList
+from api.schemas.execution_answers import AdhocExecution, AdhocList, CancelAnswer
 from api.schemas.pagination import StoredPaging
 from api.services.adhoc import list_adhoc
 
@@ -58,6 +59,16 @@ async def get_adhoc(
 ) -> Response:
     """As any execution, and how it was asked for. The execution of a retriever is not found here."""
     return served_by_the_front_door()
+
+
+@router.post(
+    "/executions/{execution_id}/cancel",
+    summary="Cancel an ad-hoc execution",
+    responses=answers(CancelAnswer, 400, 404, 410, 504),
+)
+async def cancel_adhoc(execution_id: PathId, context: ContextDep, access: ReadAccess) -> Response:
+    """As that of a retriever's execution."""
+    return json_response(await cancelled(context, access, None, execution_id))
 
 
 @router.post(

@@ -21,6 +21,7 @@ from api.routes.front_door import (
 )
 from api.schemas.execution import ExecuteBody, ExecutionsListBody, ExplainBody
 from api.schemas.execution_answers import (
+    CancelAnswer,
     Execution,
     ExecutionHistory,
     ExecutionProfile,
@@ -30,6 +31,7 @@ from api.schemas.execution_answers import (
 from api.schemas.pagination import StoredPaging
 from api.services.execution_answers import readable_id
 from api.services.execution_views import profile_of_execution, status_of_execution
+from api.services.executions import Owner, cancel
 from api.services.explain import explain_plan
 from api.services.history import list_executions
 
@@ -102,6 +104,29 @@ async def get_profile(
 ) -> Response:
     """Of the stages that have ended so far."""
     return json_response(await profile_of_execution(context, access, retriever, readable_id(execution_id)))
+
+
+@router.post(
+    "/{retriever}/executions/{execution_id}/cancel",
+    summary="Cancel an execution",
+    responses=answers(CancelAnswer, 400, 404, 410, 504),
+)
+async def cancel_execution(
+    retriever: PathName, execution_id: PathId, context: ContextDep, access: ReadAccess
+) -> Response:
+    """At once and for good, with or without a worker; statistics and credits so far stay.
+
+    A worker that runs it stops at its next batch of documents; whatever it still writes is refused.
+    """
+    return json_response(await cancelled(context, access, retriever, execution_id))
+
+
+async def cancelled(context: ContextDep, access: ReadAccess, owner: Owner, execution_id: str) -> CancelAnswer:
+    readable = readable_id(execution_id)
+    done = await cancel(context, access, owner, readable)
+    return CancelAnswer(
+        execution_id=readable, status=done.status, outcome=done.outcome, stops_after=done.stops_after
+    )
 
 
 @router.post(

@@ -56,6 +56,19 @@ class Execution(BaseModel):
     interpretation: dict[str, Any]
 
 
+class CancelAnswer(BaseModel):
+    """What a cancel found. The execution has ended, whatever the outcome."""
+
+    execution_id: str
+    status: str = Field(description="cancelled; with already_terminal how it had ended.")
+    outcome: Literal["removed_from_queue", "stopping", "already_terminal"] = Field(
+        description="It had not started; a worker was running it, and stops; it had ended before."
+    )
+    stops_after: str | None = Field(
+        description="stopping: the stage its worker leaves at the next batch of documents, or at its end."
+    )
+
+
 class AdhocSummary(BaseModel):
     """One line of a namespace's ad-hoc history."""
 

@@ -1,21 +1,22 @@
-"""Reading executions: now, or when something changes."""
+"""Reading executions: now, or when something changes; and cancelling one."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 
 import orjson
 
 from api.context import ApiContext
 from api.deps import Access
+from api.services.waiting import hold
 from shared import ids
 from shared.errors import Gone, NotFound, Unavailable
-from shared.stores.executions import StoredExecution
+from shared.stores.executions import Cancellation, StoredExecution
 
-# Publications can be lost; a waiting request looks again this often.
-_LOOK_AGAIN_S = 1.5
+CANCEL_REASON = "cancelled on request"
 
 # Whose execution it is: the id or name of a retriever; None for an ad-hoc one, which has none.
 Owner = str | None
@@ -56,6 +57,19 @@ async def learn_wait_reason(context: ApiContext, *seen: StoredExecution) -> None
             await context.health.load()
 
 
+async def cancel(context: ApiContext, access: Access, owner: Owner, execution_id: str) -> Cancellation:
+    """End it now; its statistics and credits so far stay.
+
+    Raises:
+        NotFound, Gone: as `read`. OutcomeUnknown: it may have been cancelled; asking again is harmless.
+    """
+    await read(context, access, owner, execution_id)
+    done = await context.executions.cancel(execution_id, CANCEL_REASON)
+    if done is None:  # it has expired since
+        raise await missing(context, access, owner, execution_id)
+    return done
+
+
 def wait_reason(context: ApiContext, stored: StoredExecution) -> str | None:
     """Why a pending execution does not run yet; await `learn_wait_reason` first."""
     if stored.status != "pending":
@@ -83,21 +97,18 @@ async def until(
     satisfied: Callable[[StoredExecution], bool],
 ) -> StoredExecution:
     """The record once it satisfies, or as it is when the time is over or no worker could change it."""
-    loop = asyncio.get_running_loop()
-    ends_at = loop.time() + wait_s
-    while not satisfied(stored) and (left_s := ends_at - loop.time()) > 0:
-        try:
-            async with asyncio.timeout(min(left_s, _LOOK_AGAIN_S)):
-                await changed.wait()
-        except TimeoutError:
-            if stored.status == "pending" and (await context.health.load()).workers_online == 0:
-                return stored
-        changed.clear()
-        now = await context.executions.read(execution_id)
-        if now is None:
-            return stored
-        stored = now
-    return stored
+
+    async def is_hopeless(seen: StoredExecution) -> bool:
+        return seen.status == "pending" and (await context.health.load()).workers_online == 0
+
+    return await hold(
+        stored,
+        partial(context.executions.read, execution_id),
+        changed,
+        wait_s,
+        satisfied=satisfied,
+        is_hopeless=is_hopeless,
+    )
 
 
 async def _visible(

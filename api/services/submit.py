@@ -22,6 +22,7 @@ from api.services.submission import submission_of
 from api.services.validation import validated
 from shared import ids
 from shared.errors import BadRequest, InvalidInput, NotFound, Unavailable
+from shared.models.batch import BatchPlace
 from shared.models.resource import RetrieverRecord
 from shared.stores.executions import IdempotencyMismatch, Replayed, StaleRetriever, StoredExecution
 
@@ -110,30 +111,48 @@ async def accept(
     """As `submit`, of a body that is checked already; `extra` are more members of the answer."""
     execution_id = ids.execution_id()
     with context.wakeups.listening(execution_id) as changed:
-        for _ in range(_LOOK_UPS):
-            retriever = await _runnable(context, access, owner, body)
-            submission = await submission_of(context, retriever, body, execution_id, extra)
-            if idempotency is not None:
-                submission.idempotency_digest = idempotency.digest
-                submission.body_digest = idempotency.body_digest
-            submission.watcher = context.wakeups.name if wait_s > 0 else ""
-            try:
-                stored = await context.executions.submit(submission)
-                break
-            except StaleRetriever as error:
-                _forget(context, access, owner, error)
-            except IdempotencyMismatch as error:
-                raise InvalidInput(
-                    "this Idempotency-Key was used with another body; use a new key or the first body",
-                    code="idempotency_key_reused",
-                ) from error
-        else:
-            raise NotFound(f"retriever {owner!r} is being changed; try again", code="retriever_not_found")
+        watcher = context.wakeups.name if wait_s > 0 else ""
+        stored = await store(
+            context, access, owner, body, execution_id, idempotency=idempotency, extra=extra, watcher=watcher
+        )
         if isinstance(stored, Replayed):
             return await replayed(context, stored.execution_id, wait_s)
         with suppress(Unavailable):  # that would say that nothing was stored
             stored = await until(context, stored, execution_id, changed, wait_s, lambda now: now.is_terminal)
         return stored
+
+
+async def store(
+    context: ApiContext,
+    access: Access,
+    owner: Owner,
+    body: RunBody,
+    execution_id: str,
+    *,
+    idempotency: Idempotency | None = None,
+    extra: Mapping[str, Any] | None = None,
+    watcher: str = "",
+    place: BatchPlace | None = None,
+) -> StoredExecution | Replayed:
+    """The new execution as it is stored, by itself or at its place in a batch. Raises as `submit`."""
+    for _ in range(_LOOK_UPS):
+        retriever = await _runnable(context, access, owner, body)
+        submission = await submission_of(context, retriever, body, execution_id, extra)
+        if idempotency is not None:
+            submission.idempotency_digest = idempotency.digest
+            submission.body_digest = idempotency.body_digest
+        submission.watcher = watcher
+        submission.place = place
+        try:
+            return await context.executions.submit(submission)
+        except StaleRetriever as error:
+            _forget(context, access, owner, error)
+        except IdempotencyMismatch as error:
+            raise InvalidInput(
+                "this Idempotency-Key was used with another body; use a new key or the first body",
+                code="idempotency_key_reused",
+            ) from error
+    raise NotFound(f"retriever {owner!r} is being changed; try again", code="retriever_not_found")
 
 
 async def _runnable(context: ApiContext, access: Access, owner: Owner, body: RunBody) -> RetrieverRecord:

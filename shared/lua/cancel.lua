@@ -1,15 +1,28 @@
--- cancel: end an execution that has not started.
--- args: id, reason (JSON string), result_ttl_s, summary_ttl_s, history_max
--- returns: 'cancelled' | 'running' | 'terminal' | 'missing'
-define('cancel', function(args)
-  local record = load(args[1])
-  if not record then return 'missing' end
-  if TERMINAL[record.status] then return 'terminal' end
-  if record.status == 'processing' then return 'running' end
-  redis.call('ZREM', KEY.PENDING .. record.queue, record.id)
-  leave_history(record, 'pending')
+-- cancel: end an execution now. The record is cancelled when this returns; a worker that runs it is told,
+-- and whatever it still writes is refused. Statistics and credits stay as they were last published.
+-- args: id, reason (JSON string), result_ttl_s, summary_ttl_s, history_max,
+--   'pending' = only if it has not started | 'any'
+-- returns: {'cancelled'} it had not started | {'stopping', stage (JSON string)} it was running that stage
+--   | {'running'} left alone | {'terminal', status} | {'missing'}
+local function cancel(id, reason, retention, which)
+  local record = load(id)
+  if not record then return { 'missing' } end
+  if TERMINAL[record.status] then return { 'terminal', record.status } end
+  local reply = { 'cancelled' }
+  if record.status == 'pending' then
+    redis.call('ZREM', KEY.PENDING .. record.queue, record.id)
+    leave_history(record, 'pending')
+  elseif which == 'pending' then
+    return { 'running' }
+  else
+    reply = { 'stopping', record.stage }
+    local worker = redis.call('HGET', KEY.RECORD .. id, 'worker')
+    redis.call('PUBLISH', KEY.STOP .. worker, id .. ' ' .. int(record.epoch))
+  end
   record.status = 'cancelled'
-  record.error = args[2]
-  close(record, now_ms(), retention_from(args, 3), {})
-  return 'cancelled'
-end)
+  record.error = reason
+  close(record, now_ms(), retention, {})
+  return reply
+end
+
+define('cancel', function(args) return cancel(args[1], args[2], retention_from(args, 3), args[6]) end)

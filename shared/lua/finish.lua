@@ -3,7 +3,8 @@
 --   result_ttl_s, summary_ttl_s, history_max,
 --   queue to claim from next ('' = none), nonce, worker, lease_ms, tries, profile (JSON, '' = none),
 --   result documents (JSON each) when they are more than `detail` holds …
--- returns: {'finished'} | {'already'} this attempt had finished it | {'lost'} another attempt owns it,
+-- returns: {'finished'} | {'already'} this attempt had finished it
+--   | {'lost'} another attempt owns it, or it was cancelled,
 --   each followed by what claim returns when a next execution was claimed
 local function claim_again(record, nonce)
   local following = record.next and load(record.next)
@@ -28,7 +29,8 @@ define('finish', function(args)
   local record = load(args[1])
   local now = now_ms()
   local queue, nonce = args[11], args[12]
-  if not record or int(record.epoch) ~= args[2] or record.status == 'pending' then return { 'lost' } end
+  if not record or int(record.epoch) ~= args[2] then return { 'lost' } end
+  if record.status == 'pending' or record.status == 'cancelled' then return { 'lost' } end
   -- The answer to the first call was lost: what it claimed still waits for this very caller.
   if TERMINAL[record.status] then return answer('already', queue ~= '' and claim_again(record, nonce)) end
 

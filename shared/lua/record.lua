@@ -48,9 +48,9 @@ local function next_sequence(now)
 end
 
 local FIELDS = { 'status', 'retriever', 'queue', 'shadow', 'stage', 'first_stage', 'nonce', 'watchers', 'figures',
-  'about', 'next', 'epoch', 'attempts', 'rev', 'seq', 'order', 'created_ms', 'started_ms', 'claimed_ms', 'spent_ms',
+  'about', 'next', 'batch', 'epoch', 'attempts', 'rev', 'seq', 'order', 'created_ms', 'started_ms', 'claimed_ms', 'spent_ms',
   'done', 'written' }
-local FIRST_NUMBER = 12
+local FIRST_NUMBER = 13
 
 -- The record's small fields as a table, or nil. One HMGET; head, detail and request are not read.
 local function load(id)
@@ -62,6 +62,7 @@ local function load(id)
     if i >= FIRST_NUMBER and value then value = tonumber(value) end
     record[name] = value
   end
+  record.counted = record.status
   return record
 end
 
@@ -81,12 +82,46 @@ local function state_of(record)
     .. ',"error":' .. (record.error or 'null')
 end
 
-local function wake(record)
-  if not record.watchers then return end
-  local message = record.id .. ' ' .. int(record.rev) .. ' ' .. record.status
-  for watcher in string.gmatch(record.watchers, '[^,]+') do
-    redis.call('PUBLISH', KEY.WAKE .. watcher, message)
+-- `watchers` is a comma list of API processes, or nil.
+local function wake(watchers, message)
+  if not watchers then return end
+  for watcher in string.gmatch(watchers, '[^,]+') do redis.call('PUBLISH', KEY.WAKE .. watcher, message) end
+end
+
+-- How the rate of a batch is measured: between now and a mark that is one to two of these old.
+local RATE_WINDOW_MS = 10000
+
+-- Nothing of a batch is open any more: it lives as long as a result, unless more is added to it.
+local function rest_batch(id, now, ttl_s, uploading, watchers)
+  local key = KEY.BATCH .. id
+  redis.call('HSET', key, 'ended_ms', int(now))
+  redis.call('EXPIRE', key, ttl_s)
+  redis.call('EXPIRE', key .. ':lines', ttl_s)
+  if not uploading then wake(watchers, id .. ' ended') end
+end
+
+local function count_finished(id, now)
+  local key = KEY.BATCH .. id
+  local finished = redis.call('HINCRBY', key, 'finished', 1)
+  local seen = redis.call('HMGET', key, 'pending', 'processing', 'mark_ms', 'mark', 'ttl_s', 'uploading_until_ms',
+    'watchers')
+  if now - tonumber(seen[3] or 0) >= RATE_WINDOW_MS then
+    redis.call('HSET', key, 'mark_ms', int(now), 'mark', finished, 'older_mark_ms', seen[3] or '', 'older_mark',
+      seen[4] or '')
   end
+  if seen[1] == '0' and seen[2] == '0' then
+    rest_batch(id, now, seen[5], tonumber(seen[6] or 0) > now, seen[7] or nil)
+  end
+end
+
+-- An execution of a batch has gone from the status it was counted as to its present one.
+local function count_in_batch(record)
+  local key, now = KEY.BATCH .. record.batch, now_ms()
+  redis.call('HINCRBY', key, record.counted, -1)
+  redis.call('HINCRBY', key, record.status, 1)
+  record.counted = record.status
+  if record.status == 'processing' then redis.call('HSETNX', key, 'started_ms', int(now)) end
+  if TERMINAL[record.status] then count_finished(record.batch, now) end
 end
 
 -- Write a change: `fields` is a flat list of names and values on top of status, rev and state.
@@ -94,7 +129,8 @@ local function change(record, fields)
   record.rev = record.rev + 1
   redis.call('HSET', KEY.RECORD .. record.id, 'status', record.status, 'rev', int(record.rev),
     'state', state_of(record), unpack(fields))
-  wake(record)
+  if record.watchers then wake(record.watchers, record.id .. ' ' .. int(record.rev) .. ' ' .. record.status) end
+  if record.batch and record.status ~= record.counted then count_in_batch(record) end
 end
 
 -- The message of an execution from a template with @ID@, @SEQ@ and @SHADOW@.
@@ -152,7 +188,7 @@ end
 
 -- What only an unfinished record needs.
 local RUNTIME_FIELDS = { 'request', 'nonce', 'watchers', 'shadow', 'queue', 'seq', 'stage', 'first_stage', 'claimed_ms',
-  'written', 'about', 'figures', 'worker', 'definition' }
+  'written', 'about', 'figures', 'worker', 'definition', 'batch' }
 
 -- The one way into a terminal status, which the caller has set on the record.
 local function close(record, now, retention, fields)

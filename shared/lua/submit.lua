@@ -13,7 +13,8 @@ local function is_stale(namespace, retriever, version, definition)
   return redis.call('HGET', KEY.RETRIEVER .. retriever, 'version') ~= version
 end
 
-define('submit', function(args)
+-- `batch` is the id of the batch that counts it, or nil.
+local function submit(args, batch)
   local id = args[1]
   local existing = redis.call('HMGET', KEY.RECORD .. id, 'rev', 'status', 'state')
   if existing[1] then return { 'accepted', existing[1], existing[2], existing[3] } end
@@ -45,6 +46,7 @@ define('submit', function(args)
     'head', args[7], 'detail', args[8], 'first_stage', args[9], 'shadow', args[10], 'figures', args[11],
     'about', args[12], 'seq', int(sequence), 'order', int(sequence), 'created_ms', int(now), 'spent_ms', '0', 'done', '0')
   if args[21] ~= '' then redis.call('HSET', KEY.RECORD .. id, 'definition', args[21]) end
+  if batch then redis.call('HSET', KEY.RECORD .. id, 'batch', batch) end
   if args[14] ~= '' then redis.call('HSET', KEY.RECORD .. id, 'watchers', args[14]) end
   if idempotency then redis.call('SET', idempotency, id .. ' ' .. args[16], 'EX', args[17]) end
   local retention = { summary_ttl_s = args[19], history_max = tonumber(args[20]) }
@@ -52,4 +54,6 @@ define('submit', function(args)
   enter_history(record, 'pending', retention)
   enqueue(record, args[13], 'LPUSH')
   return { 'accepted', '1', 'pending', state }
-end)
+end
+
+define('submit', function(args) return submit(args) end)

@@ -3,18 +3,22 @@
 -- returns: rev, namespace, retriever, status, head, state, detail (all nil when there is no such record)
 local WATCHERS_MAX = 64
 
-define('watch', function(args)
-  local key = KEY.RECORD .. args[1]
-  local seen = redis.call('HMGET', key, 'rev', 'namespace', 'retriever', 'status', 'head', 'state', 'detail')
-  if not seen[1] or TERMINAL[seen[4]] then return seen end
+-- Add a name to the comma list in a hash.
+local function add_watcher(key, name)
   local watchers = redis.call('HGET', key, 'watchers') or ''
   local known, count = false, 0
   for watcher in string.gmatch(watchers, '[^,]+') do
-    known = known or watcher == args[2]
+    known = known or watcher == name
     count = count + 1
   end
   if not known and count < WATCHERS_MAX then
-    redis.call('HSET', key, 'watchers', watchers == '' and args[2] or watchers .. ',' .. args[2])
+    redis.call('HSET', key, 'watchers', watchers == '' and name or watchers .. ',' .. name)
   end
+end
+
+define('watch', function(args)
+  local key = KEY.RECORD .. args[1]
+  local seen = redis.call('HMGET', key, 'rev', 'namespace', 'retriever', 'status', 'head', 'state', 'detail')
+  if seen[1] and not TERMINAL[seen[4]] then add_watcher(key, args[2]) end
   return seen
 end)

@@ -1,14 +1,17 @@
-"""The execution record as the API uses it: submit, read, watch, list. Workers use shared/stores/ledger.py."""
+"""The execution record as the API uses it: submit, read, watch, cancel, list. Workers: stores/ledger.py."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
+
+import orjson
 
 from shared import broker, keys
-from shared.errors import LimitExceeded, NotFound, OutcomeUnknown
+from shared.errors import Conflict, Gone, LimitExceeded, NotFound, OutcomeUnknown
+from shared.models.batch import UPLOAD_SILENCE_MS, BatchPlace
 from shared.models.execution import TERMINAL, StageProfile, Status, profile_from
 from shared.redis_link import RedisLink
 from shared.settings import Settings
@@ -38,6 +41,7 @@ class Submission:
     definition: bytes = b""  # ad-hoc only
     idempotency_digest: str = ""
     body_digest: str = ""
+    place: BatchPlace | None = None  # the batch that it is a line of
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +60,15 @@ class StoredExecution:
     @property
     def is_terminal(self) -> bool:
         return self.status in TERMINAL
+
+
+@dataclass(frozen=True, slots=True)
+class Cancellation:
+    """What a cancel found and did. The record is terminal, whatever the outcome."""
+
+    status: str
+    outcome: Literal["removed_from_queue", "stopping", "already_terminal"]
+    stops_after: str | None = None  # stopping: the stage that its worker is in
 
 
 class StaleRetriever(Exception):
@@ -84,6 +97,7 @@ class ExecutionStore:
         Raises:
             StaleRetriever, IdempotencyMismatch: see there.
             NotFound: a collection is gone. LimitExceeded: the queue is full.
+            Gone, Conflict: the batch of its place is gone, or was cancelled.
             OutcomeUnknown: no answer came; `details["execution_id"]` names what to poll.
         """
         try:
@@ -112,6 +126,10 @@ class ExecutionStore:
                 raise IdempotencyMismatch
             case [b"stale"]:
                 raise StaleRetriever
+            case [b"no_batch"]:
+                raise Gone("the batch has expired; send the lines again as a new one")
+            case [b"batch_cancelled"]:
+                raise Conflict("the batch was cancelled and takes no new lines", code="batch_cancelled")
             case [b"no_collection", collection_id]:
                 raise NotFound(f"collection {collection_id.decode()!r} no longer exists; leave it out")
             case _:
@@ -123,8 +141,11 @@ class ExecutionStore:
 
     async def _send(self, submission: Submission) -> Any:
         settings = self._settings
+        place = submission.place
+        line = (place.batch_id, place.line, place.digest, place.caller_id, UPLOAD_SILENCE_MS) if place else ()
         return await self._redis.fcall(
-            "submit",
+            "submit_line" if place else "submit",
+            *line,
             submission.execution_id,
             submission.namespace_id,
             submission.retriever_id,
@@ -148,6 +169,31 @@ class ExecutionStore:
             submission.definition,
             *submission.collection_ids,
         )
+
+    async def cancel(self, execution_id: str, reason: str) -> Cancellation | None:
+        """End it, whatever its state; None when there is no record. One round trip, repeatable.
+
+        Raises:
+            OutcomeUnknown: no answer came; `details["execution_id"]` names what to poll.
+        """
+        settings = self._settings
+        retention = (settings.result_ttl_s, settings.summary_ttl_s, settings.history_max)
+        try:
+            word, *more = await self._redis.fcall(
+                "cancel", execution_id, orjson.dumps(reason), *retention, "any"
+            )
+        except OutcomeUnknown as error:
+            error.details["execution_id"] = execution_id
+            raise
+        match word:
+            case b"cancelled":
+                return Cancellation("cancelled", "removed_from_queue")
+            case b"stopping":
+                return Cancellation("cancelled", "stopping", orjson.loads(more[0]))
+            case b"terminal":
+                return Cancellation(more[0].decode(), "already_terminal")
+            case _:
+                return None
 
     async def read(self, execution_id: str) -> StoredExecution | None:
         """One HMGET; calls of one loop tick share a round trip."""

@@ -146,7 +146,8 @@ class Ledger:
 
     def cancel(self, execution_id: str, reason: str) -> str:
         """End a pending execution: cancelled, running, terminal or missing."""
-        return text(self._call("cancel", execution_id, orjson.dumps(reason), *self._retention))
+        reply = self._call("cancel", execution_id, orjson.dumps(reason), *self._retention, "pending")
+        return text(reply[0])
 
     def sweep(self) -> SweepReport:
         """One pass over leases and queues; repeat while `more`."""

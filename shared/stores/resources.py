@@ -246,9 +246,12 @@ async def cancel_pending(
     cancelled = 0
     async for batch in _pending(redis, retriever_id):
         answers = await asyncio.gather(
-            *(redis.fcall("cancel", each, reason, result_ttl_s, summary_ttl_s, history_max) for each in batch)
+            *(
+                redis.fcall("cancel", each, reason, result_ttl_s, summary_ttl_s, history_max, "pending")
+                for each in batch
+            )
         )
-        cancelled += answers.count(b"cancelled")
+        cancelled += answers.count([b"cancelled"])
     return cancelled
 
 

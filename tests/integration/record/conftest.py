@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -55,7 +55,8 @@ def submit(client: redis.Redis) -> Submit:
     """Submits an execution; returns the function's reply. Ids are exec_1, exec_2 …"""
     numbers = count(1)
 
-    def call(execution_id: str = "", **over: Any) -> list[Any]:
+    def call(execution_id: str = "", place: Sequence[Any] = (), **over: Any) -> list[Any]:
+        """`place` is what submit_line takes before the args of submit."""
         execution_id = execution_id or f"exec_{next(numbers)}"
         values: dict[str, Any] = {
             "namespace": "ns_1",
@@ -82,7 +83,8 @@ def submit(client: redis.Redis) -> Submit:
             **over,
         }
         *scalars, collections = values.values()
-        reply: list[Any] = fcall(client, "submit", execution_id, *scalars, *collections)
+        function = "submit_line" if place else "submit"
+        reply: list[Any] = fcall(client, function, *place, execution_id, *scalars, *collections)
         return reply
 
     return call

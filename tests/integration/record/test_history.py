@@ -103,6 +103,10 @@ def test_lua_and_python_agree_on_key_names() -> None:
     assert keys.result_documents("x") == keys.LUA["DOCUMENTS"] + "x"
     assert keys.history("x", "failed") == keys.LUA["HISTORY"] + "x:failed"
     assert keys.pending("x") == keys.LUA["PENDING"] + "x"
+    assert keys.batch("x") == keys.LUA["BATCH"] + "x"
+    assert keys.batch_lines("x") == keys.LUA["BATCH"] + "x:lines"
+    assert keys.batches("x") == keys.LUA["BATCHES"] + "x"
+    assert keys.stop_channel("x") == keys.LUA["STOP"] + "x"
     assert keys.wake_channel("x") == keys.LUA["WAKE"] + "x"
 
 
