@@ -4,13 +4,25 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, Header, Query, Response
+from fastapi import APIRouter, Body, Query, Response
 
 from api.deps import ContextDep, PathId, ReadAccess
 from api.json_body import JsonRoute
 from api.openapi import answers, json_response
 from api.paging import PagingDep, page_of
-from api.routes.executions import served_by_the_front_door
+from api.routes.executions import (
+    STATE_HEADERS,
+    SUBMIT_HEADERS,
+    UNCHANGED,
+    ExecutePreference,
+    IdempotencyKey,
+    KnownTag,
+    LegacyResults,
+    ReturnVectors,
+    WaitPreference,
+    accepted,
+    served_by_the_front_door,
+)
 from api.schemas.execution import AdhocBody, AdhocListBody
 from api.schemas.execution_answers import AdhocExecution, AdhocList
 from api.schemas.pagination import StoredPaging
@@ -22,21 +34,15 @@ router = APIRouter(prefix="/v1/retrievers", tags=["ad-hoc executions"], route_cl
 @router.post(
     "/execute",
     summary="Execute stages without saving a retriever",
-    responses=answers(AdhocExecution, 400, 404, 413, 422, 429, 504),
+    responses=answers(AdhocExecution, 404, 422, 429, 504, headers=SUBMIT_HEADERS) | accepted(AdhocExecution),
 )
 async def execute_adhoc(
     access: ReadAccess,
     body: AdhocBody,
-    return_vectors: bool = False,
-    include_legacy_results: Annotated[
-        bool, Query(description="Add `results`, a copy of the documents.")
-    ] = False,
-    prefer: Annotated[
-        str | None, Header(description="`wait=N` holds the answer; `respond-async` answers 202.")
-    ] = None,
-    idempotency_key: Annotated[
-        str | None, Header(description="Same key and body: the same execution.")
-    ] = None,
+    return_vectors: ReturnVectors = False,
+    include_legacy_results: LegacyResults = False,
+    prefer: ExecutePreference = None,
+    idempotency_key: IdempotencyKey = None,
 ) -> Response:
     """Stages are checked as when a retriever is created. Only the execution and its history are stored."""
     return served_by_the_front_door()
@@ -45,17 +51,15 @@ async def execute_adhoc(
 @router.get(
     "/executions/{execution_id}",
     summary="Get an ad-hoc execution",
-    responses=answers(AdhocExecution, 400, 404, 410, 422),
+    responses=answers(AdhocExecution, 400, 404, 410, 422, headers=STATE_HEADERS) | UNCHANGED,
 )
 async def get_adhoc(
     execution_id: PathId,
     access: ReadAccess,
     paging: Annotated[StoredPaging, Query()],
-    include_legacy_results: bool = False,
-    if_none_match: Annotated[
-        str | None, Header(description="An ETag; 304 while nothing has changed.")
-    ] = None,
-    prefer: Annotated[str | None, Header(description="`wait=N`: hold until it changes (or ends).")] = None,
+    include_legacy_results: LegacyResults = False,
+    if_none_match: KnownTag = None,
+    prefer: WaitPreference = None,
 ) -> Response:
     """As any execution, and how it was asked for. The execution of a retriever is not found here."""
     return served_by_the_front_door()

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import orjson
 from fastapi import APIRouter, Body, Header, Query, Response
+from pydantic import BaseModel
 
 from api.deps import ContextDep, PathId, PathName, ReadAccess
 from api.errors import MethodNotAllowed
 from api.json_body import JsonRoute
-from api.openapi import answers, json_response
+from api.openapi import answers, described, json_response
 from api.paging import PagingDep, page_of
 from api.schemas.execution import ExecuteBody, ExecutionsListBody, ExplainBody
 from api.schemas.execution_answers import (
@@ -34,30 +35,48 @@ def served_by_the_front_door() -> Response:
     raise MethodNotAllowed("this path takes POST", details={"allow": "POST"})
 
 
-Namespace = Annotated[str | None, Header(alias="X-Namespace", description="Id or name of the namespace.")]
+LegacyResults = Annotated[bool, Query(description="Add `results`, a copy of the documents.")]
+ReturnVectors = Annotated[bool, Query(description="Add each document's vectors to its payload.")]
+ExecutePreference = Annotated[
+    str | None, Header(description="`wait=N` holds the answer; `respond-async` answers 202.")
+]
+WaitPreference = Annotated[str | None, Header(description="`wait=N`: hold until it changes (or ends).")]
+IdempotencyKey = Annotated[str | None, Header(description="Same key and body: the same execution.")]
+KnownTag = Annotated[str | None, Header(description="An ETag; 304 while nothing has changed.")]
+
+STATE_HEADERS = {
+    "ETag": "The revision, for If-None-Match.",
+    "Retry-After": "While it has not ended: when to poll (s).",
+    "Preference-Applied": "What of Prefer was honoured.",
+}
+SUBMIT_HEADERS = {"Location": "Where to poll.", **STATE_HEADERS}
+UNCHANGED: dict[int | str, dict[str, Any]] = {
+    304: {"description": "Nothing has changed since If-None-Match.", "headers": described(STATE_HEADERS)}
+}
+_LINK = {"Link": "The next page, with rel=next; absent on the last one."}
+
+
+def accepted(model: type[BaseModel]) -> dict[int | str, dict[str, Any]]:
+    """The 202 that `Prefer: respond-async` asks for."""
+    description = "As the 200, when `Prefer: respond-async` was sent and it has not ended."
+    return {202: {"model": model, "description": description, "headers": described(SUBMIT_HEADERS)}}
 
 
 @router.post(
     "/{retriever}/execute",
     summary="Execute a retriever",
-    responses=answers(Execution, 400, 404, 413, 422, 429, 504),
+    responses=answers(Execution, 404, 422, 429, 504, headers=SUBMIT_HEADERS) | accepted(Execution),
 )
 async def execute(
     retriever: PathName,
     access: ReadAccess,
     body: Annotated[ExecuteBody | None, Body()] = None,
-    return_vectors: bool = False,
-    explain: bool = False,
-    skip_cache: bool = False,
-    include_legacy_results: Annotated[
-        bool, Query(description="Add `results`, a copy of the documents.")
-    ] = False,
-    prefer: Annotated[
-        str | None, Header(description="`wait=N` holds the answer; `respond-async` answers 202.")
-    ] = None,
-    idempotency_key: Annotated[
-        str | None, Header(description="Same key and body: the same execution.")
-    ] = None,
+    return_vectors: ReturnVectors = False,
+    explain: Annotated[bool, Query(description="Add `explain_plan` to the answer.")] = False,
+    skip_cache: Annotated[bool, Query(description="There is no cache yet: no effect.")] = False,
+    include_legacy_results: LegacyResults = False,
+    prefer: ExecutePreference = None,
+    idempotency_key: IdempotencyKey = None,
 ) -> Response:
     """Accept an execution and answer with its record, `pending` unless a wait was asked for.
 
@@ -69,18 +88,16 @@ async def execute(
 @router.get(
     "/{retriever}/executions/{execution_id}",
     summary="Get an execution",
-    responses=answers(Execution, 400, 404, 410, 422),
+    responses=answers(Execution, 400, 404, 410, 422, headers=STATE_HEADERS) | UNCHANGED,
 )
 async def get_execution(
     retriever: PathName,
     execution_id: PathId,
     access: ReadAccess,
     paging: Annotated[StoredPaging, Query()],
-    include_legacy_results: bool = False,
-    if_none_match: Annotated[
-        str | None, Header(description="An ETag; 304 while nothing has changed.")
-    ] = None,
-    prefer: Annotated[str | None, Header(description="`wait=N`: hold until it changes (or ends).")] = None,
+    include_legacy_results: LegacyResults = False,
+    if_none_match: KnownTag = None,
+    prefer: WaitPreference = None,
 ) -> Response:
     """Status, progress and statistics as they are now, and the documents once it has ended.
 
@@ -133,7 +150,7 @@ async def explain_execution(
 @router.post(
     "/{retriever}/executions/list",
     summary="List a retriever's executions",
-    responses=answers(ExecutionHistory, 400, 404, 422),
+    responses=answers(ExecutionHistory, 404, 422, headers=_LINK),
 )
 async def list_of_executions(
     retriever: PathName,
