@@ -1,41 +1,92 @@
-"""What the generated OpenAPI document says beyond the handlers' signatures."""
+"""What the OpenAPI document says beyond the handlers' signatures: errors, headers, examples, the key."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
 from fastapi import FastAPI, Response
 from pydantic import BaseModel
 
+from api import examples
+from api.errors import BRANCHES
 from api.schemas.common import ErrorAnswer
 
-_REASONS = {
-    400: "The request is malformed, or names no namespace.",
-    401: "The API key is missing or not valid.",
-    403: "The API key lacks the permission.",
-    404: "No such resource in this namespace.",
-    409: "The name is taken, or the state does not allow it.",
-    410: "It existed; its retention has ended.",
-    413: "The request body is too large.",
-    422: "Values are not acceptable; `error.details.validation_errors` names each place.",
-    429: "The queue is full; see Retry-After.",
-    503: "Redis, the documents or the workers are away; nothing was stored. See Retry-After.",
-    504: "The connection broke after a write was sent; it may or may not have happened.",
+# Status -> what it means, a code and a message that come with it.
+_ERRORS = {
+    400: (
+        "The request is malformed, or names no namespace.",
+        "invalid_json",
+        "the body is not valid JSON: unexpected end of data",
+    ),
+    401: ("The API key is missing or not valid.", "unauthorized", "send Authorization: Bearer sk_…"),
+    403: ("The API key lacks the permission.", "forbidden", "this API key may not write"),
+    404: ("No such resource in this namespace.", "not_found", "there is no collection 'novls' here"),
+    409: (
+        "The name is taken, or the state does not allow it.",
+        "conflict",
+        "the name 'novels' is taken; choose another",
+    ),
+    410: ("It existed; its retention has ended.", "gone", "the result of this execution has expired"),
+    413: (
+        "The request body is too large.",
+        "too_large",
+        "the request body is over 10,000,000 bytes; send less at a time",
+    ),
+    422: (
+        "Values are not acceptable; `error.details.validation_errors` names each place.",
+        "invalid_input",
+        "limit: must be at least 1",
+    ),
+    429: (
+        "The queue is full; see Retry-After.",
+        "queue_full",
+        "the queue is full (100000 executions are pending); try again later",
+    ),
+    503: (
+        "Redis, the documents or the workers are away; nothing was stored. See Retry-After.",
+        "unavailable",
+        "Redis is not reachable; try again shortly",
+    ),
+    504: (
+        "The connection broke after a write was sent; it may or may not have happened.",
+        "outcome_unknown",
+        "Redis did not answer in time; the outcome is unknown",
+    ),
 }
-_ALWAYS = (401, 503)
+_DETAILS: Mapping[int, dict[str, Any]] = {
+    422: {"validation_errors": [{"loc": ["limit"], "msg": "must be at least 1", "type": "value_error"}]},
+    429: {"retry_after_seconds": 5},
+    503: {"retry_after_seconds": 2},
+    504: {"retryable": False},
+}
+_RETRY_AFTER = {"Retry-After": {"description": "When to try again (s).", "schema": {"type": "integer"}}}
 _SECURITY = {"api_key": {"type": "http", "scheme": "bearer", "description": "An API key, `sk_…`."}}
+_REF = "#/components/schemas/"
+_OWN_ERRORS = (f"{_REF}ErrorAnswer", f"{_REF}HTTPValidationError")
 
 ANONYMOUS: dict[str, Any] = {"security": []}
 
 
-def answers(model: Any, *statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The `responses` of an operation: its 200 and the errors named; 401 and 503 are added to all."""
-    return {200: {"model": model}, **{status: _error(status) for status in statuses}}
+def answers(model: Any, *statuses: int, headers: Mapping[str, str] | None = None) -> dict[int | str, Any]:
+    """The `responses` of an operation: its 200 and the errors that are its own.
+
+    What follows from its place is added to the document by itself: 401 and 503 where a key is needed, 400 and
+    413 where there is a body.
+
+    Args:
+        headers: name -> description of those that come with the 200.
+    """
+    success: dict[str, Any] = {"model": model}
+    if headers:
+        success["headers"] = described(headers)
+    return {200: success, **{status: {"model": ErrorAnswer} for status in statuses}}
 
 
-def _error(status: int) -> dict[str, Any]:
-    return {"model": ErrorAnswer, "description": _REASONS[status]}
+def described(headers: Mapping[str, str]) -> dict[str, Any]:
+    """Headers of an answer as the document has them."""
+    return {name: {"description": text, "schema": {"type": "string"}} for name, text in headers.items()}
 
 
 def json_response(content: Any, *, status: int = 200, headers: dict[str, str] | None = None) -> Response:
@@ -47,28 +98,96 @@ def json_response(content: Any, *, status: int = 200, headers: dict[str, str] | 
 
 
 def install(app: FastAPI) -> None:
-    """Make the document say that a key is needed, what any call can answer, and what a 422 looks like."""
+    """Complete the document that the framework generates, once."""
     generate = app.openapi
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
-            document = generate()
-            document["components"]["securitySchemes"] = _SECURITY
-            document["security"] = [{"api_key": []}]
-            for path in document["paths"].values():
-                for operation in path.values():
-                    _complete(operation)
-            for name in ("HTTPValidationError", "ValidationError"):
-                document["components"]["schemas"].pop(name, None)
+            _complete(generate())
         return app.openapi_schema or {}
 
     app.openapi = openapi  # type: ignore[method-assign]
 
 
-def _complete(operation: dict[str, Any]) -> None:
-    schema = {"$ref": "#/components/schemas/ErrorAnswer"}
+def _complete(document: dict[str, Any]) -> None:
+    components = document["components"]
+    schemas = components["schemas"]
+    for name in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(name, None)
+    for name, example in examples.MODELS.items():
+        schemas[name]["examples"] = [example]
+    components["securitySchemes"] = _SECURITY
+    components["responses"] = {_name(status): _error(status) for status in _ERRORS}
+    document["security"] = [{"api_key": []}]
+    for path in document["paths"].values():
+        for operation in path.values():
+            _complete_operation(operation, schemas)
+
+
+def _complete_operation(operation: dict[str, Any], schemas: Mapping[str, Any]) -> None:
     responses = operation["responses"]
-    always = () if operation.get("security") == [] else _ALWAYS
-    for status in (*always, *((422,) if "422" in responses else ())):
-        content = {"application/json": {"schema": schema}}
-        responses[str(status)] = {"description": _REASONS[status], "content": content}
+    anonymous = operation.get("security") == []
+    statuses = {int(status) for status, response in responses.items() if _is_own_error(response)}
+    statuses |= set() if anonymous else {401, 503}
+    statuses |= {400, 413} if "requestBody" in operation else set()
+    responses |= {str(status): {"$ref": f"#/components/responses/{_name(status)}"} for status in statuses}
+    operation["responses"] = dict(sorted(responses.items()))
+    for parameter in operation.get("parameters", ()):
+        if parameter["name"] in examples.PARAMETERS:
+            parameter["example"] = examples.PARAMETERS[parameter["name"]]
+    for part in (operation.get("requestBody", {}), *responses.values()):
+        for media in part.get("content", {}).values():
+            media["example"] = example_of(media["schema"], schemas)
+
+
+def _is_own_error(response: Mapping[str, Any]) -> bool:
+    contents = response.get("content", {}).values()
+    return any(content["schema"].get("$ref") in _OWN_ERRORS for content in contents)
+
+
+def _name(status: int) -> str:
+    """What the contract calls it: NotFoundError."""
+    return next(type_name for known, type_name in BRANCHES.values() if known == status)
+
+
+def _error(status: int) -> dict[str, Any]:
+    """The answer of a status, under `components.responses`."""
+    description, code, message = _ERRORS[status]
+    body = {"message": message, "type": _name(status), "code": code, "details": _DETAILS.get(status, {})}
+    example = {"success": False, "status": status, "error": body}
+    content = {"schema": {"$ref": _OWN_ERRORS[0]}, "example": example}
+    answer: dict[str, Any] = {"description": description, "content": {"application/json": content}}
+    return answer | {"headers": _RETRY_AFTER} if status in (429, 503) else answer
+
+
+def example_of(schema: Mapping[str, Any], schemas: Mapping[str, Any]) -> Any:
+    """A value of a schema: its own example or default, else one made of its parts."""
+    if "$ref" in schema:
+        return example_of(schemas[schema["$ref"].removeprefix(_REF)], schemas)
+    for given in ("examples", "enum"):
+        if given in schema:
+            return schema[given][0]
+    for given in ("example", "const", "default"):
+        if given in schema:
+            return schema[given]
+    for given in ("anyOf", "oneOf"):
+        if given in schema:
+            return example_of(schema[given][0], schemas)
+    return _example_of_type(schema, schemas)
+
+
+def _example_of_type(schema: Mapping[str, Any], schemas: Mapping[str, Any]) -> Any:
+    match schema.get("type"):
+        case "object":
+            parts = schema.get("properties", {})
+            return {name: example_of(part, schemas) for name, part in parts.items()}
+        case "array":
+            return [example_of(schema["items"], schemas)] if "$ref" in schema["items"] else []
+        case "string":
+            return "text"
+        case "boolean":
+            return False
+        case "integer" | "number":
+            return max(schema.get("minimum", 0), schema.get("exclusiveMinimum", 0))
+        case _:
+            return None

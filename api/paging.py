@@ -24,6 +24,12 @@ class Page:
     include_total: bool = False
 
 
+SearchQuery = Annotated[
+    str | None,
+    Query(max_length=200, description="Part of an id, name or description; `*` and `?` are wildcards."),
+]
+
+
 @dataclass(frozen=True, slots=True)
 class PagingQuery:
     """The paging parameters of a URL. None = not given."""

@@ -12,11 +12,16 @@ from api.openapi import answers, json_response
 from api.paging import PagingDep, page_of
 from api.routes.executions import cancelled
 from api.routes.front_door import (
+    STATE_HEADERS,
+    SUBMIT_HEADERS,
+    UNCHANGED,
     ExecutePrefer,
     IdempotencyKey,
     IfNoneMatch,
     LegacyResults,
     PollPrefer,
+    ReturnVectors,
+    accepted,
     served_by_the_front_door,
 )
 from api.schemas.execution import AdhocBody, AdhocListBody
@@ -30,12 +35,12 @@ router = APIRouter(prefix="/v1/retrievers", tags=["ad-hoc executions"], route_cl
 @router.post(
     "/execute",
     summary="Execute stages without saving a retriever",
-    responses=answers(AdhocExecution, 400, 404, 413, 422, 429, 504),
+    responses=answers(AdhocExecution, 404, 422, 429, 504, headers=SUBMIT_HEADERS) | accepted(AdhocExecution),
 )
 async def execute_adhoc(
     access: ReadAccess,
     body: AdhocBody,
-    return_vectors: bool = False,
+    return_vectors: ReturnVectors = False,
     include_legacy_results: LegacyResults = False,
     prefer: ExecutePrefer = None,
     idempotency_key: IdempotencyKey = None,
@@ -47,7 +52,7 @@ async def execute_adhoc(
 @router.get(
     "/executions/{execution_id}",
     summary="Get an ad-hoc execution",
-    responses=answers(AdhocExecution, 400, 404, 410, 422),
+    responses=answers(AdhocExecution, 400, 404, 410, 422, headers=STATE_HEADERS) | UNCHANGED,
 )
 async def get_adhoc(
     execution_id: PathId,

@@ -23,14 +23,14 @@ router = APIRouter(prefix="/v1/retrievers", tags=["executions"], route_class=Jso
 @router.post(
     "/{retriever}/execute/batch",
     summary="Execute a retriever with several inputs",
-    responses=answers(BatchAnswer, 400, 404, 413, 422, 429, 504),
+    responses=answers(BatchAnswer, 404, 422, 429, 504),
 )
 async def batch(
     retriever: PathName,
     context: ContextDep,
     access: ReadAccess,
     body: BatchBody,
-    return_vectors: bool = False,
+    return_vectors: Annotated[bool, Query(description="Add each document's vectors to its payload.")] = False,
     return_presigned_urls: Annotated[bool, Query(description="Not supported yet.")] = False,
     prefer: Annotated[str | None, Header(description="`wait=N` holds the answer.")] = None,
     idempotency: Annotated[

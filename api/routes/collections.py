@@ -9,7 +9,7 @@ from fastapi import APIRouter, Body, Query, Response
 from api.deps import ContextDep, DeleteAccess, ListAccess, PathName, ReadAccess, WriteAccess
 from api.json_body import JsonRoute
 from api.openapi import answers, json_response
-from api.paging import PagingDep, page_of
+from api.paging import PagingDep, SearchQuery, page_of
 from api.routes.lists import list_response
 from api.schemas.collections import (
     Collection,
@@ -50,8 +50,8 @@ async def list_by_get(
     context: ContextDep,
     access: ListAccess,
     paging: PagingDep,
-    search: Annotated[str | None, Query(max_length=200)] = None,
-    include_system: bool = False,
+    search: SearchQuery = None,
+    include_system: Annotated[bool, Query(description="List hidden ones, too.")] = False,
 ) -> Response:
     """As the POST, with the search in the query."""
     body = CollectionListBody(search=search, include_system=include_system)

@@ -12,11 +12,16 @@ from api.json_body import JsonRoute
 from api.openapi import answers, json_response
 from api.paging import PagingDep, page_of
 from api.routes.front_door import (
+    STATE_HEADERS,
+    SUBMIT_HEADERS,
+    UNCHANGED,
     ExecutePrefer,
     IdempotencyKey,
     IfNoneMatch,
     LegacyResults,
     PollPrefer,
+    ReturnVectors,
+    accepted,
     served_by_the_front_door,
 )
 from api.schemas.execution import ExecuteBody, ExecutionsListBody, ExplainBody
@@ -38,18 +43,21 @@ from api.services.history import list_executions
 router = APIRouter(prefix="/v1/retrievers", tags=["executions"], route_class=JsonRoute)
 
 
+_LINK = {"Link": "The next page, with rel=next; absent on the last one."}
+
+
 @router.post(
     "/{retriever}/execute",
     summary="Execute a retriever",
-    responses=answers(Execution, 400, 404, 413, 422, 429, 504),
+    responses=answers(Execution, 404, 422, 429, 504, headers=SUBMIT_HEADERS) | accepted(Execution),
 )
 async def execute(
     retriever: PathName,
     access: ReadAccess,
     body: Annotated[ExecuteBody | None, Body()] = None,
-    return_vectors: bool = False,
-    explain: bool = False,
-    skip_cache: bool = False,
+    return_vectors: ReturnVectors = False,
+    explain: Annotated[bool, Query(description="Add `explain_plan` to the answer.")] = False,
+    skip_cache: Annotated[bool, Query(description="There is no cache yet: no effect.")] = False,
     include_legacy_results: LegacyResults = False,
     prefer: ExecutePrefer = None,
     idempotency_key: IdempotencyKey = None,
@@ -64,7 +72,7 @@ async def execute(
 @router.get(
     "/{retriever}/executions/{execution_id}",
     summary="Get an execution",
-    responses=answers(Execution, 400, 404, 410, 422),
+    responses=answers(Execution, 400, 404, 410, 422, headers=STATE_HEADERS) | UNCHANGED,
 )
 async def get_execution(
     retriever: PathName,
@@ -149,7 +157,7 @@ async def explain_execution(
 @router.post(
     "/{retriever}/executions/list",
     summary="List a retriever's executions",
-    responses=answers(ExecutionHistory, 400, 404, 422),
+    responses=answers(ExecutionHistory, 404, 422, headers=_LINK),
 )
 async def list_of_executions(
     retriever: PathName,

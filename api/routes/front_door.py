@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Header, Query, Response
+from pydantic import BaseModel
 
 from api.errors import MethodNotAllowed
+from api.openapi import described
 
 ExecutePrefer = Annotated[
     str | None,
@@ -22,6 +24,23 @@ IfNoneMatch = Annotated[
     str | None, Header(alias="If-None-Match", description="An ETag; 304 while nothing has changed.")
 ]
 LegacyResults = Annotated[bool, Query(description="Add `results`, a copy of the documents.")]
+ReturnVectors = Annotated[bool, Query(description="Add each document's vectors to its payload.")]
+
+STATE_HEADERS = {
+    "ETag": "The revision, for If-None-Match.",
+    "Retry-After": "While it has not ended: when to poll (s).",
+    "Preference-Applied": "What of Prefer was honoured.",
+}
+SUBMIT_HEADERS = {"Location": "Where to poll.", **STATE_HEADERS}
+UNCHANGED: dict[int | str, dict[str, Any]] = {
+    304: {"description": "Nothing has changed since If-None-Match.", "headers": described(STATE_HEADERS)}
+}
+
+
+def accepted(model: type[BaseModel]) -> dict[int | str, dict[str, Any]]:
+    """The 202 that `Prefer: respond-async` asks for."""
+    description = "As the 200, when `Prefer: respond-async` was sent and it has not ended."
+    return {202: {"model": model, "description": description, "headers": described(SUBMIT_HEADERS)}}
 
 
 def served_by_the_front_door() -> Response:

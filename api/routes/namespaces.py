@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Body, Query, Response
+from fastapi import APIRouter, Body, Response
 
 from api.deps import ContextDep, DeleterDep, PathName, ReaderDep, WriterDep
 from api.json_body import JsonRoute
 from api.openapi import answers, json_response
-from api.paging import PagingDep, page_of, pagination
+from api.paging import PagingDep, SearchQuery, page_of, pagination
 from api.schemas.common import ListBody
 from api.schemas.namespaces import (
     Namespace,
@@ -53,7 +53,7 @@ async def list_by_get(
     context: ContextDep,
     caller: ReaderDep,
     paging: PagingDep,
-    search: Annotated[str | None, Query(max_length=200)] = None,
+    search: SearchQuery = None,
 ) -> Response:
     """As the POST, with the search in the query."""
     return await list_by_post(context, caller, paging, ListBody(search=search))

@@ -146,11 +146,15 @@ class VectorsWanted(RequestModel):
 class VectorsQuery:
     """The same as query parameters; names are separated by commas."""
 
-    return_vectors: bool = False
+    return_vectors: Annotated[
+        bool, Query(description="Add each vector at the document's root, under its name.")
+    ] = False
     return_vector_names: Annotated[
         str | None, Query(description="Names separated by commas; `true` lists them.")
     ] = None
-    return_presigned_urls: bool = False
+    return_presigned_urls: Annotated[
+        bool, Query(description="Documents hold no blobs, so there is nothing to sign.")
+    ] = False
     expand: Annotated[str | None, Query(description="Not supported yet.")] = None
 
     def choice(self) -> VectorChoice:
