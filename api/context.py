@@ -13,7 +13,9 @@ from api.directory import CollectionDirectory, NamespaceDirectory, RetrieverDire
 from api.pool import DocumentPool
 from api.services.catalogue import CatalogueService
 from api.services.collections import CollectionService
+from api.services.document_changes import DocumentChangeService
 from api.services.documents import DocumentService
+from api.services.embedding_wakeup import EmbeddingWakeup
 from api.services.health import HealthService
 from api.services.namespaces import NamespaceService
 from api.services.retrievers import RetrieverService
@@ -49,6 +51,7 @@ class ApiContext:
     namespace_service: NamespaceService
     collection_service: CollectionService
     document_service: DocumentService
+    document_changes: DocumentChangeService
     retriever_service: RetrieverService
     health: HealthService
     executions: ExecutionStore
@@ -79,6 +82,7 @@ class ApiContext:
             cursors=cursors,
             settings=settings,
         )
+        wakeup = EmbeddingWakeup(EmbeddingRequests(redis))
         return cls(
             settings=settings,
             redis=redis,
@@ -99,9 +103,8 @@ class ApiContext:
                 cursors=cursors,
             ),
             collection_service=collection_service,
-            document_service=DocumentService(
-                collections, collection_service, pool, cursors, EmbeddingRequests(redis)
-            ),
+            document_service=DocumentService(collections, collection_service, pool, cursors, wakeup),
+            document_changes=DocumentChangeService(collections, collection_service, pool, wakeup),
             retriever_service=retriever_service,
             health=HealthService(redis, settings),
             executions=ExecutionStore(redis, settings),

@@ -21,18 +21,18 @@ from api.schemas.documents import (
 )
 from api.services.collections import CollectionService
 from api.services.document_answers import joined, rendered, with_member
+from api.services.embedding_wakeup import EmbeddingWakeup
 from api.services.listing import sort_keys
 from shared import ids
 from shared.documents.cursor import cursor_of
 from shared.documents.store import CollectionRef, DocumentStore, DocumentWrite, Written
 from shared.documents.stored import check_write, pack_vectors
 from shared.documents.write_token import make_write_token
-from shared.errors import InvalidInput, KennelError, NotFound
+from shared.errors import InvalidInput, NotFound
 from shared.filters.ast import Filter
 from shared.filters.parse import parse_filter
 from shared.logs import log_event
 from shared.models.document import Document
-from shared.stores.embedding_requests import EmbeddingRequests
 
 logger = logging.getLogger("kennel.api")
 
@@ -46,13 +46,13 @@ class DocumentService:
         collection_service: CollectionService,
         pool: DocumentPool,
         cursors: Cursors,
-        embedding: EmbeddingRequests,
+        wakeup: EmbeddingWakeup,
     ) -> None:
         self._collections = collections
         self._collection_service = collection_service
         self._pool = pool
         self._cursors = cursors
-        self._embedding = embedding
+        self._wakeup = wakeup
 
     async def create(self, namespace_id: str, collection: str, request: DocumentCreate) -> bytes:
         """The stored document.
@@ -233,13 +233,9 @@ class DocumentService:
         return await self._pool.run(read)
 
     async def _write(self, ref: CollectionRef, writes: Sequence[DocumentWrite]) -> Written:
-        """Store, and wake whoever embeds. A wake-up that fails loses nothing: the outbox is swept."""
+        """Store, and wake whoever embeds."""
         written = await self._pool.run(lambda documents: documents.upsert(ref, writes))
-        if written.awaiting:
-            try:
-                await self._embedding.want(ref)
-            except KennelError as error:
-                log_event(logger, "embedding.not_woken", level=logging.WARNING, error=error.message)
+        await self._wakeup.want(ref, written.awaiting)
         return written
 
     async def _ref(self, namespace_id: str, collection: str) -> CollectionRef:

@@ -136,6 +136,33 @@ class Written:
 
 
 @dataclass(frozen=True, slots=True)
+class Changed:
+    """What came of a number of changes.
+
+    Attributes:
+        documents: those that were changed, as they are now.
+        awaiting: how many of them wait for their embedding.
+        refused: document_id -> why its change was not possible; it stays as it was.
+    """
+
+    documents: list[Document]
+    awaiting: int
+    refused: Mapping[str, InvalidInput]
+
+    @property
+    def last_id(self) -> str | None:
+        """The greatest id that was looked at; None: there was none."""
+        return max((*(each.document_id for each in self.documents), *self.refused), default=None)
+
+
+class Change(Protocol):
+    """What a stored document is to become; shared/documents/changes.py has them."""
+
+    def apply(self, document: Document) -> DocumentWrite:
+        """Raises InvalidInput where the document does not allow it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Hits:
     """The result of a search.
 
@@ -202,6 +229,17 @@ class DocumentStore(Protocol):
         Raises:
             InvalidInput: a malformed id, a reserved field, a value that JSON cannot hold, a bad vector.
         """
+
+    def change(self, ref: CollectionRef, changes: Mapping[str, Change]) -> Changed:
+        """Apply to each document (by its id) its change, read and written in one transaction.
+
+        Ids that do not exist are in neither part of the answer. Own vectors stay; otherwise as `upsert`.
+        """
+
+    def change_matching(
+        self, ref: CollectionRef, change: Change, *, where: Filter | None, after: str = "", limit: int
+    ) -> Changed:
+        """The same for the first `limit` documents, by id, that pass the filter and stand behind `after`."""
 
     def get(self, ref: CollectionRef, document_ids: Sequence[str]) -> list[Document]:
         """The documents in the order asked; missing ones are left out."""
