@@ -13,6 +13,7 @@ from api.directory import CollectionDirectory, NamespaceDirectory, RetrieverDire
 from api.pool import DocumentPool
 from api.services.catalogue import CatalogueService
 from api.services.collections import CollectionService
+from api.services.document_aggregation import DocumentAggregationService
 from api.services.document_changes import DocumentChangeService
 from api.services.documents import DocumentService
 from api.services.embedding_wakeup import EmbeddingWakeup
@@ -52,6 +53,7 @@ class ApiContext:
     collection_service: CollectionService
     document_service: DocumentService
     document_changes: DocumentChangeService
+    document_aggregation: DocumentAggregationService
     retriever_service: RetrieverService
     health: HealthService
     executions: ExecutionStore
@@ -104,6 +106,7 @@ class ApiContext:
             ),
             collection_service=collection_service,
             document_service=DocumentService(collections, collection_service, pool, cursors, wakeup),
+            document_aggregation=DocumentAggregationService(namespace_store, collections, pool),
             document_changes=DocumentChangeService(collections, collection_service, pool, wakeup),
             retriever_service=retriever_service,
             health=HealthService(redis, settings),

@@ -11,8 +11,6 @@ from api.errors import METHODS, NotBuilt
 
 _OPERATIONS = """
 POST   /namespaces/standalone
-POST   /collections/{id}/documents/aggregate
-POST   /collections/{id}/documents/distinct
 PATCH  /collections/{id}/documents/{document_id}/acl
 POST   /documents/list
 POST   /documents/list/batch

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -276,6 +276,15 @@ class DocumentStore(Protocol):
 
         Raises:
             BadRequest: `after` is no position of this sort.
+        """
+
+    def scan(
+        self, ref: CollectionRef, fields: Sequence[str], *, where: Filter | None = None
+    ) -> Iterator[Mapping[str, Any]]:
+        """These fields at the root of each document that passes the filter, null where it has none.
+
+        In the order of the ids, as of one moment. Read to the end what is read; it holds one document at a
+        time.
         """
 
     def search_text(

@@ -45,7 +45,7 @@ from shared.documents.stored import check_write
 from shared.errors import NotFound
 from shared.filters.ast import And, Filter
 from shared.filters.sort import SortKey
-from shared.filters.sql import Parameters, compile_where
+from shared.filters.sql import Parameters, compile_where, json_path
 from shared.filters.sql_sort import compile_after, compile_order
 from shared.models.document import Document
 
@@ -174,6 +174,21 @@ class SqliteDocumentStore:
             keys = f"SELECT document_key {tail}"
             sql = f"SELECT document_id, {_JSON} FROM ({keys}) CROSS JOIN documents USING (document_key)"
         return Document.from_rows(ref.collection_id, self._rows(ref, sql, parameters.values))
+
+    def scan(
+        self, ref: CollectionRef, fields: Sequence[str], *, where: Filter | None = None
+    ) -> Iterator[Mapping[str, Any]]:
+        parameters = Parameters()
+        members = [
+            f"{parameters.bind(each)}, payload -> {parameters.bind(json_path([each]))}" for each in fields
+        ]
+        condition = compile_where(where or And(()), parameters)
+        sql = (
+            f"SELECT json_object({', '.join(members)}) FROM documents WHERE {condition} ORDER BY document_id"
+        )
+        with _domain_errors(self._handles.path(ref)):
+            for (record,) in self._handles.connection(ref).execute(sql, parameters.values):
+                yield orjson.loads(record)
 
     def search_text(
         self,
