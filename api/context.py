@@ -15,6 +15,7 @@ from api.services.catalogue import CatalogueService
 from api.services.collections import CollectionService
 from api.services.document_aggregation import DocumentAggregationService
 from api.services.document_changes import DocumentChangeService
+from api.services.document_lists import DocumentListService
 from api.services.documents import DocumentService
 from api.services.embedding_wakeup import EmbeddingWakeup
 from api.services.health import HealthService
@@ -53,6 +54,7 @@ class ApiContext:
     collection_service: CollectionService
     document_service: DocumentService
     document_changes: DocumentChangeService
+    document_lists: DocumentListService
     document_aggregation: DocumentAggregationService
     retriever_service: RetrieverService
     health: HealthService
@@ -105,7 +107,8 @@ class ApiContext:
                 cursors=cursors,
             ),
             collection_service=collection_service,
-            document_service=DocumentService(collections, collection_service, pool, cursors, wakeup),
+            document_service=DocumentService(collections, collection_service, pool, wakeup),
+            document_lists=DocumentListService(collections, pool, cursors),
             document_aggregation=DocumentAggregationService(namespace_store, collections, pool),
             document_changes=DocumentChangeService(collections, collection_service, pool, wakeup),
             retriever_service=retriever_service,

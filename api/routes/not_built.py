@@ -12,8 +12,6 @@ from api.errors import METHODS, NotBuilt
 _OPERATIONS = """
 POST   /namespaces/standalone
 PATCH  /collections/{id}/documents/{document_id}/acl
-POST   /documents/list
-POST   /documents/list/batch
 GET    /retrievers/typeahead
 ANY    /retrievers/benchmarks
 ANY    /retrievers/benchmarks/{rest:path}

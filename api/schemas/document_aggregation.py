@@ -8,20 +8,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, Field, StrictFloat, StrictInt, StrictStr, model_validator
 
-from api.schemas.common import RequestModel
+from api.schemas.common import FieldPath, RequestModel
 from shared.documents.aggregation.dates import PartUnit, TruncUnit
 from shared.documents.aggregation.plan import Comparison, Function
-from shared.errors import InvalidInput
-from shared.filters.paths import validate_path
 
 DISTINCT_MAX = 10_000
-
-
-def _path(value: str) -> str:
-    try:
-        return validate_path(value)
-    except InvalidInput as error:
-        raise ValueError(error.errors[0]["msg"]) from error
 
 
 def _finite(value: float) -> float:
@@ -30,7 +21,6 @@ def _finite(value: float) -> float:
     return value
 
 
-FieldPath = Annotated[str, AfterValidator(_path), Field(description="Dotted path of a field.")]
 Alias = Annotated[str, Field(min_length=1, max_length=255, description="Name in the answer's rows.")]
 Boundary = Annotated[StrictInt | StrictFloat, AfterValidator(_finite)]
 

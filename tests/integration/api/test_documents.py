@@ -193,7 +193,7 @@ def test_a_get_lists_the_same(api: httpx.Client, books: str) -> None:
     query["cursor"] = listed["pagination"]["next_cursor"]
     assert _ids(ok(api.get(path, params=query))) == ["ulysses"]
     assert _ids(ok(api.get(path, params={"sort": '{"field": "year"}'}))) == ["emma", "ulysses", "dune"]
-    for bad in ({"filters": "{"}, {"filters": "[]"}, {"sort": "year:up"}, {"sort": "{}"}, {"search": "x"}):
+    for bad in ({"filters": "{"}, {"filters": "[]"}, {"sort": "year:up"}, {"sort": "{}"}, {"partition": "x"}):
         assert places(refused(api.get(path, params=bad), 422)) == [["query", *bad]]
 
 
@@ -254,13 +254,6 @@ def test_paging_out_of_range_is_422(api: httpx.Client, books: str, query: dict[s
     assert places(refused(api.post(path, json=query), 422)) == [[*query]]
 
 
-@pytest.mark.parametrize("field", ["search", "group_by", "expand", "partition"])
-def test_what_a_list_cannot_do_yet_is_refused(api: httpx.Client, books: str, field: str) -> None:
-    path = "/v1/collections/books/documents/list"
-    assert places(refused(api.post(path, json={field: "x"}), 422, "not supported yet")) == [[field]]
-    ok(api.post(path, json={field: None}))
-
-
 def test_vectors_come_when_asked_for(api: httpx.Client, books: str) -> None:
     ok(_upsert(api, "books", {"document_id": "v", "payload": {"n": 1}, "vectors": {"a": [1, 0.5], "b": [2]}}))
     path = "/v1/collections/books/documents/v"
@@ -280,7 +273,6 @@ def test_vectors_come_when_asked_for(api: httpx.Client, books: str) -> None:
             "documents"
         ][0]
     )
-    refused(api.get(path, params={"expand": "x"}), 422)
 
 
 def test_batch_get_keeps_the_order_and_names_what_is_missing(api: httpx.Client, books: str) -> None:
