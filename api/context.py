@@ -21,6 +21,7 @@ from api.services.embedding_wakeup import EmbeddingWakeup
 from api.services.health import HealthService
 from api.services.namespaces import NamespaceService
 from api.services.retrievers import RetrieverService
+from api.services.upsert_once import UpsertOnce
 from api.wakeups import Wakeups
 from shared.documents import open_document_store
 from shared.embeddings.models import embedding_models
@@ -31,6 +32,7 @@ from shared.stores.catalogue import CatalogueStore
 from shared.stores.embedding_requests import EmbeddingRequests
 from shared.stores.executions import ExecutionStore
 from shared.stores.resources import DeletedNamespaces, ResourceStore
+from shared.stores.upsert_answers import UpsertAnswers
 
 _CLOSE_TIMEOUT_S = 2.0
 
@@ -86,6 +88,7 @@ class ApiContext:
             cursors=cursors,
             settings=settings,
         )
+        upsert_answers = UpsertAnswers(redis, ttl_s=settings.idempotency_ttl_s)
         wakeup = EmbeddingWakeup(EmbeddingRequests(redis))
         return cls(
             settings=settings,
@@ -107,7 +110,9 @@ class ApiContext:
                 cursors=cursors,
             ),
             collection_service=collection_service,
-            document_service=DocumentService(collections, collection_service, pool, wakeup),
+            document_service=DocumentService(
+                collections, collection_service, pool, wakeup, UpsertOnce(upsert_answers)
+            ),
             document_lists=DocumentListService(collections, pool, cursors),
             document_aggregation=DocumentAggregationService(namespace_store, collections, pool),
             document_changes=DocumentChangeService(collections, collection_service, pool, wakeup),

@@ -16,6 +16,8 @@
 | kennel:sweep                          | hash   | when the sweep ran, until when it holds       | sweep             | permanent         |
 | kennel:workers                        | zset   | worker names by last heartbeat (ms)           | heartbeat         | permanent, pruned |
 | kennel:idem:<digest>                  | string | execution id and body digest                  | submit            | idempotency_ttl_s |
+| kennel:upsert:<digest>                | string | digest of the first body of an upsert's idempotency key | API       | idempotency_ttl_s |
+| kennel:upsert:<digest>:answer         | string | what that upsert was answered (JSON)          | API               | idempotency_ttl_s |
 | kennel:def:<retriever id>:<version>   | string | immutable definition snapshot                 | API               | permanent; result_ttl_s once its retriever is deleted |
 | kennel:retriever:<id>                 | hash   | version, body (JSON)                          | API               | permanent         |
 | kennel:collection:<id>                | hash   | body (JSON)                                   | API               | permanent         |
@@ -103,6 +105,14 @@ def resource_names(kind: str, scope: str) -> str:
 
 def resource_ids(kind: str, scope: str) -> str:
     return f"kennel:ids:{kind}:{scope}"
+
+
+def upsert(digest: str) -> str:
+    return f"kennel:upsert:{digest}"
+
+
+def upsert_answer(digest: str) -> str:
+    return f"kennel:upsert:{digest}:answer"
 
 
 def api_key(key_hash: str) -> str:

@@ -40,11 +40,12 @@ Vectors = Annotated[VectorsQuery, Depends()]
 @router.post(
     "/namespaces/{namespace}/documents/upsert",
     summary="Store a batch of documents",
-    responses=answers(UpsertAnswer, 400, 403, 404, 413, 422, 504),
+    responses=answers(UpsertAnswer, 400, 403, 404, 409, 413, 422, 504),
 )
 async def upsert(context: ContextDep, access: PathWriteAccess, body: UpsertBody) -> Response:
     """All or none; durable and findable by filters and text once answered. Existing ids are replaced."""
-    return json_response(await context.document_service.upsert(access.namespace_id, body))
+    service = context.document_service
+    return json_response(await service.upsert(access.principal.key_id, access.namespace_id, body))
 
 
 @router.get(

@@ -91,7 +91,14 @@ class UpsertOptions(RequestModel):
     write_token: Annotated[
         bool, Field(description="Answer a token; an execution given it waits until this write is searchable.")
     ] = False
-    idempotency_key: NotYet = None
+    idempotency_key: Annotated[
+        str | None,
+        Field(
+            min_length=1,
+            max_length=255,
+            description="With the same body it gives the first answer again; another body is a 409.",
+        ),
+    ] = None
 
 
 class UpsertBody(RequestModel):

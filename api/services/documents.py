@@ -19,6 +19,7 @@ from api.schemas.documents import (
 from api.services.collections import CollectionService
 from api.services.document_answers import joined, rendered, with_member, with_references
 from api.services.embedding_wakeup import EmbeddingWakeup
+from api.services.upsert_once import UpsertOnce
 from shared import ids
 from shared.documents.store import CollectionRef, DocumentStore, DocumentWrite, Written
 from shared.documents.stored import check_write, pack_vectors
@@ -40,11 +41,13 @@ class DocumentService:
         collection_service: CollectionService,
         pool: DocumentPool,
         wakeup: EmbeddingWakeup,
+        once: UpsertOnce,
     ) -> None:
         self._collections = collections
         self._collection_service = collection_service
         self._pool = pool
         self._wakeup = wakeup
+        self._once = once
 
     async def create(self, namespace_id: str, collection: str, request: DocumentCreate) -> bytes:
         """The stored document.
@@ -62,8 +65,21 @@ class DocumentService:
         since = None if written.awaiting else document.payload["_internal"]["updated_at"]
         return with_member(document.raw or b"", "searchable_at", since)
 
-    async def upsert(self, namespace_id: str, request: UpsertBody) -> dict[str, Any]:
-        """Store a batch: all documents or none."""
+    async def upsert(self, key_id: str, namespace_id: str, request: UpsertBody) -> bytes:
+        """Store a batch: all documents or none.
+
+        Args:
+            key_id: of the caller's API key.
+
+        Raises:
+            NotFound: no such collection. InvalidInput: a document that cannot be stored.
+            Conflict: the idempotency key came with another body.
+        """
+        return await self._once.run(
+            key_id, namespace_id, request, lambda: self._upsert(namespace_id, request)
+        )
+
+    async def _upsert(self, namespace_id: str, request: UpsertBody) -> dict[str, Any]:
         if request.collection_id:
             ref = await self._ref(namespace_id, request.collection_id)
         else:
