@@ -15,10 +15,15 @@ from api.services.api_keys import ApiKeyService
 from api.services.catalogue import CatalogueService
 from api.services.collections import CollectionService
 from api.services.deep_health import DeepHealthService
+from api.services.document_aggregation import DocumentAggregationService
+from api.services.document_changes import DocumentChangeService
+from api.services.document_lists import DocumentListService
 from api.services.documents import DocumentService
+from api.services.embedding_wakeup import EmbeddingWakeup
 from api.services.health import HealthService
 from api.services.namespaces import NamespaceService
 from api.services.retrievers import RetrieverService
+from api.services.upsert_once import UpsertOnce
 from api.wakeups import Wakeups
 from shared.documents import open_document_store
 from shared.embeddings.models import embedding_models
@@ -30,6 +35,7 @@ from shared.stores.catalogue import CatalogueStore
 from shared.stores.embedding_requests import EmbeddingRequests
 from shared.stores.executions import ExecutionStore
 from shared.stores.resources import DeletedNamespaces, ResourceStore
+from shared.stores.upsert_answers import UpsertAnswers
 
 _CLOSE_TIMEOUT_S = 2.0
 
@@ -53,6 +59,9 @@ class ApiContext:
     namespace_service: NamespaceService
     collection_service: CollectionService
     document_service: DocumentService
+    document_changes: DocumentChangeService
+    document_lists: DocumentListService
+    document_aggregation: DocumentAggregationService
     retriever_service: RetrieverService
     health: HealthService
     deep_health: DeepHealthService
@@ -87,6 +96,8 @@ class ApiContext:
             cursors=cursors,
             settings=settings,
         )
+        upsert_answers = UpsertAnswers(redis, ttl_s=settings.idempotency_ttl_s)
+        wakeup = EmbeddingWakeup(EmbeddingRequests(redis))
         return cls(
             settings=settings,
             redis=redis,
@@ -109,8 +120,11 @@ class ApiContext:
             ),
             collection_service=collection_service,
             document_service=DocumentService(
-                collections, collection_service, pool, cursors, EmbeddingRequests(redis)
+                collections, collection_service, pool, wakeup, UpsertOnce(upsert_answers)
             ),
+            document_lists=DocumentListService(collections, pool, cursors),
+            document_aggregation=DocumentAggregationService(namespace_store, collections, pool),
+            document_changes=DocumentChangeService(collections, collection_service, pool, wakeup),
             retriever_service=retriever_service,
             health=health,
             deep_health=DeepHealthService(health, redis, pool, settings),

@@ -19,6 +19,8 @@
 | kennel:batch:<id>:lines               | hash   | line number -> execution id, content digest, the caller's id (JSON) | submit_line | with its batch |
 | kennel:batches:<namespace id>         | zset   | batch ids by sequence number                  | begin_batch       | summary_ttl_s     |
 | kennel:idem:<digest>                  | string | execution or batch id, and body digest        | submit, begin_batch | idempotency_ttl_s |
+| kennel:upsert:<digest>                | string | digest of the first body of an upsert's idempotency key | API       | idempotency_ttl_s |
+| kennel:upsert:<digest>:answer         | string | what that upsert was answered (JSON)          | API               | idempotency_ttl_s |
 | kennel:def:<retriever id>:<version>   | string | immutable definition snapshot                 | API               | permanent; result_ttl_s once its retriever is deleted |
 | kennel:retriever:<id>                 | hash   | version, body (JSON)                          | API               | permanent         |
 | kennel:collection:<id>                | hash   | body (JSON)                                   | API               | permanent         |
@@ -122,6 +124,14 @@ def resource_names(kind: str, scope: str) -> str:
 
 def resource_ids(kind: str, scope: str) -> str:
     return f"kennel:ids:{kind}:{scope}"
+
+
+def upsert(digest: str) -> str:
+    return f"kennel:upsert:{digest}"
+
+
+def upsert_answer(digest: str) -> str:
+    return f"kennel:upsert:{digest}:answer"
 
 
 def api_key(key_hash: str) -> str:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import orjson
 
 from shared.documents import CollectionRef, DocumentStore
-from shared.filters.paths import resolve
+from shared.documents.references import References, expanded, look_up, references_of, referred_ids
 from shared.models.document import Document
 from shared.models.execution import ExecutionRequest
 from workers.failure import StageFailed
@@ -65,14 +65,18 @@ class ResultRows:
             return
         vectors = self._vectors(documents) if self._request.return_vectors else {}
         references = [self._references(document) for document in documents]
-        referred = self._look_up(each for fields in references for each in _ids(fields))
+        ids = [each for fields in references for each in referred_ids(fields)]
+        referred = look_up(self._store, self._refs(), ids)
         for document, fields in zip(documents, references, strict=True):
             members: dict[str, Any] = {}
             if own := vectors.get((document.collection_id, document.document_id)):
                 members["payload"] = {**document.payload, **own}
             if self._request.expand:
-                members["_expanded"] = _expanded(fields, referred)
+                members["_expanded"] = expanded(fields, referred)
             yield document, members
+
+    def _refs(self) -> list[CollectionRef]:
+        return [CollectionRef(self._namespace_id, each) for each in self._request.collection_ids]
 
     def _vectors(self, documents: Sequence[Document]) -> dict[tuple[str, str], Mapping[str, Any]]:
         """(collection id, document id) -> name -> vector; rows that are no stored documents have none."""
@@ -84,56 +88,24 @@ class ResultRows:
                 found[collection_id, document_id] = by_name
         return found
 
-    def _references(self, document: Document) -> dict[str, str | list[str]]:
+    def _references(self, document: Document) -> References:
         """Field -> the ids that it holds, at most EXPANDED_MAX over all fields."""
-        asked = 0
-        fields: dict[str, str | list[str]] = {}
-        for path in self._request.expand:
-            value = resolve(path, document.root(), document.payload)
-            room = max(0, EXPANDED_MAX - asked)
-            if isinstance(value, str):
-                asked += 1
-                if room:
-                    fields[path] = value
-            elif isinstance(value, list):
-                ids = [each for each in value if isinstance(each, str)]
-                asked += len(ids)
-                fields[path] = ids[:room]
-        self._references_asked = max(self._references_asked, asked)
-        return fields
-
-    def _look_up(self, document_ids: Iterable[str]) -> dict[str, Document]:
-        """By id, from the first of the execution's collections that has it."""
-        missing = dict.fromkeys(document_ids)
-        found: dict[str, Document] = {}
-        for collection_id in self._request.collection_ids:
-            if not missing:
-                break
-            ref = CollectionRef(self._namespace_id, collection_id)
-            for document in self._store.get(ref, list(missing)):
-                found[document.document_id] = document
-                del missing[document.document_id]
-        return found
+        fields = references_of(document, self._request.expand)
+        self._references_asked = max(self._references_asked, len(list(referred_ids(fields))))
+        return _first(fields, EXPANDED_MAX)
 
 
-def _ids(fields: Mapping[str, str | list[str]]) -> Iterator[str]:
-    for value in fields.values():
-        yield from [value] if isinstance(value, str) else value
-
-
-def _expanded(fields: Mapping[str, str | list[str]], referred: Mapping[str, Document]) -> dict[str, Any]:
-    """Field -> document, or list of documents where the field holds a list; unknown ids are left out."""
-    expanded: dict[str, Any] = {}
+def _first(fields: References, room: int) -> References:
+    """As many of the ids as there is room for."""
+    kept: dict[str, str | list[str]] = {}
     for path, value in fields.items():
         if isinstance(value, list):
-            expanded[path] = [_stored(referred[each]) for each in value if each in referred]
-        elif value in referred:
-            expanded[path] = _stored(referred[value])
-    return expanded
-
-
-def _stored(document: Document) -> Any:
-    return orjson.Fragment(document.raw) if document.raw is not None else document.payload
+            kept[path] = value[:room]
+            room -= len(kept[path])
+        elif room:
+            kept[path] = value
+            room -= 1
+    return kept
 
 
 def _row(document: Document, members: Mapping[str, Any]) -> bytes:

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from shared.documents import CollectionRef, DocumentStore
 from shared.errors import NotFound, StageError
-from shared.filters import And, Condition, Filter, SortKey, sort_documents
+from shared.filters import And, Condition, Filter, Not, Or, SortKey, sort_documents
 from shared.models.document import Document
 
 # How many documents a pipeline takes from one collection when no search cuts them (contract, section 6).
@@ -106,4 +106,4 @@ def both(first: Filter | None, second: Filter | None) -> Filter | None:
 def _tests_score(condition: Filter) -> bool:
     if isinstance(condition, Condition):
         return condition.path.split(".", 1)[0] == "score"
-    return any(_tests_score(child) for child in condition.children)
+    return isinstance(condition, And | Or | Not) and any(map(_tests_score, condition.children))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Body, Depends, Query, Response
+from fastapi import APIRouter, Depends, Response
 
 from api.deps import (
     ContextDep,
@@ -18,7 +18,6 @@ from api.deps import (
 )
 from api.json_body import JsonRoute
 from api.openapi import answers, json_response
-from api.paging import PagingDep, page_of
 from api.schemas.common import Deleted
 from api.schemas.documents import (
     Document,
@@ -28,15 +27,10 @@ from api.schemas.documents import (
     DocumentCreate,
     DocumentDeleteAnswer,
     DocumentDeleteBody,
-    DocumentList,
-    DocumentListBody,
     UpsertAnswer,
     UpsertBody,
     VectorsQuery,
 )
-from api.services.listing import parse_filters, parse_sort
-
-DEFAULT_LIMIT = 10
 
 router = APIRouter(prefix="/v1", tags=["documents"], route_class=JsonRoute)
 
@@ -46,11 +40,12 @@ Vectors = Annotated[VectorsQuery, Depends()]
 @router.post(
     "/namespaces/{namespace}/documents/upsert",
     summary="Store a batch of documents",
-    responses=answers(UpsertAnswer, 400, 403, 404, 413, 422, 504),
+    responses=answers(UpsertAnswer, 400, 403, 404, 409, 413, 422, 504),
 )
 async def upsert(context: ContextDep, access: PathWriteAccess, body: UpsertBody) -> Response:
     """All or none; durable and findable by filters and text once answered. Existing ids are replaced."""
-    return json_response(await context.document_service.upsert(access.namespace_id, body))
+    service = context.document_service
+    return json_response(await service.upsert(access.principal.key_id, access.namespace_id, body))
 
 
 @router.get(
@@ -63,7 +58,9 @@ async def get_in_namespace(
 ) -> Response:
     """If several collections hold the id, the newest collection wins."""
     service = context.document_service
-    return json_response(await service.get_anywhere(access.namespace_id, document_id, vectors.choice()))
+    return json_response(
+        await service.get_anywhere(access.namespace_id, document_id, vectors.choice(), vectors.expanded())
+    )
 
 
 @router.post(
@@ -87,7 +84,9 @@ async def get_anywhere(
 ) -> Response:
     """If several collections hold the id, the newest collection wins."""
     service = context.document_service
-    return json_response(await service.get_anywhere(access.namespace_id, document_id, vectors.choice()))
+    return json_response(
+        await service.get_anywhere(access.namespace_id, document_id, vectors.choice(), vectors.expanded())
+    )
 
 
 @router.post(
@@ -100,47 +99,6 @@ async def create(
 ) -> Response:
     """Durable and findable by filters and text when this is answered."""
     return json_response(await context.document_service.create(access.namespace_id, collection, body))
-
-
-@router.post(
-    "/collections/{collection}/documents/list",
-    summary="List documents",
-    responses=answers(DocumentList, 400, 404, 422),
-)
-async def list_by_post(
-    context: ContextDep,
-    access: ReadAccess,
-    collection: PathName,
-    paging: PagingDep,
-    body: Annotated[DocumentListBody | None, Body()] = None,
-) -> Response:
-    """By document_id unless an order is given. Following `next_cursor` neither repeats nor loses any."""
-    page = page_of(paging, body, default_limit=DEFAULT_LIMIT)
-    service = context.document_service
-    return json_response(
-        await service.page(access.namespace_id, collection, body or DocumentListBody(), page)
-    )
-
-
-@router.get(
-    "/collections/{collection}/documents",
-    summary="List documents (GET)",
-    responses=answers(DocumentList, 400, 404, 422),
-)
-async def list_by_get(
-    context: ContextDep,
-    access: ReadAccess,
-    collection: PathName,
-    paging: PagingDep,
-    vectors: Vectors,
-    *,
-    filters: Annotated[str | None, Query(description="A filter tree as JSON.")] = None,
-    sort: Annotated[str | None, Query(description="`field:asc`, `field:desc` or JSON.")] = None,
-    search: Annotated[str | None, Query(description="Not supported yet.")] = None,
-) -> Response:
-    """As the POST, with everything in the query."""
-    body = DocumentListBody.of_query(parse_filters(filters), parse_sort(sort), search, vectors)
-    return await list_by_post(context, access, collection, paging, body)
 
 
 @router.get(
@@ -175,7 +133,10 @@ async def get(
 ) -> Response:
     """The stored document, with its vectors if asked for."""
     service = context.document_service
-    return json_response(await service.get(access.namespace_id, collection, document_id, vectors.choice()))
+    body = await service.get(
+        access.namespace_id, collection, document_id, vectors.choice(), vectors.expanded()
+    )
+    return json_response(body)
 
 
 @router.delete(

@@ -11,17 +11,7 @@ from api.errors import METHODS, NotBuilt
 
 _OPERATIONS = """
 POST   /namespaces/standalone
-PATCH  /collections/{id}/documents/bulk
-POST   /collections/{id}/documents/aggregate
-POST   /collections/{id}/documents/distinct
-POST   /collections/{id}/documents/batch
-PATCH  /collections/{id}/documents/{document_id}
-PUT    /collections/{id}/documents/{document_id}
 PATCH  /collections/{id}/documents/{document_id}/acl
-POST   /documents/list
-POST   /documents/list/batch
-PATCH  /documents/{document_id}
-PUT    /documents/{document_id}
 GET    /retrievers/typeahead
 ANY    /retrievers/benchmarks
 ANY    /retrievers/benchmarks/{rest:path}

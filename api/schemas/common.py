@@ -6,6 +6,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, StrictInt
 
+from shared.errors import InvalidInput
+from shared.filters.paths import validate_path
+
 _EMPTY: tuple[Any, ...] = ("", [], {})
 
 
@@ -21,6 +24,14 @@ def _printable(value: str) -> str:
     return value
 
 
+def _path(value: str) -> str:
+    try:
+        return validate_path(value)
+    except InvalidInput as error:
+        raise ValueError(error.errors[0]["msg"]) from error
+
+
+FieldPath = Annotated[str, AfterValidator(_path), Field(description="Dotted path of a field.")]
 # A field of the contract that this version does not have: refused unless it is empty.
 NotYet = Annotated[Any, AfterValidator(_refuse), Field(description="Not supported yet.")]
 # Of a name as people choose it; behind its length, so that errors speak of characters.

@@ -9,9 +9,9 @@ from typing import Annotated, Any, Literal, Self
 from fastapi import Query
 from pydantic import AfterValidator, BaseModel, Discriminator, Field, Tag, model_validator
 
-from api.schemas.common import NotYet, Pagination, PagingBody, RequestModel, Sort
+from api.schemas.common import NotYet, RequestModel
 from shared.documents.store import RESERVED_FIELDS
-from shared.errors import InvalidInput
+from shared.filters.paths import validate_path
 
 BATCH_MAX = 1_000
 
@@ -91,7 +91,14 @@ class UpsertOptions(RequestModel):
     write_token: Annotated[
         bool, Field(description="Answer a token; an execution given it waits until this write is searchable.")
     ] = False
-    idempotency_key: NotYet = None
+    idempotency_key: Annotated[
+        str | None,
+        Field(
+            min_length=1,
+            max_length=255,
+            description="With the same body it gives the first answer again; another body is a 409.",
+        ),
+    ] = None
 
 
 class UpsertBody(RequestModel):
@@ -142,6 +149,11 @@ class VectorsWanted(RequestModel):
         return VectorChoice.of(self.return_vectors, self.return_vector_names or None)
 
 
+def listed(text: str | None) -> list[str] | None:
+    """The parts of a query parameter, separated by commas; None when it was not given."""
+    return [part.strip() for part in text.split(",")] if text else None
+
+
 @dataclass(frozen=True, slots=True)
 class VectorsQuery:
     """The same as query parameters; names are separated by commas."""
@@ -155,70 +167,25 @@ class VectorsQuery:
     return_presigned_urls: Annotated[
         bool, Query(description="Documents hold no blobs, so there is nothing to sign.")
     ] = False
-    expand: Annotated[str | None, Query(description="Not supported yet.")] = None
+    expand: Annotated[
+        str | None,
+        Query(description="Fields that hold document ids, separated by commas; shown under `_expanded`."),
+    ] = None
 
     def choice(self) -> VectorChoice:
-        """As `VectorsWanted.vectors`.
-
-        Raises:
-            InvalidInput: expand.
-        """
-        if self.expand:
-            raise InvalidInput.at(
-                ["query", "expand"], "is not supported yet; leave it out", value=self.expand
-            )
+        """As `VectorsWanted.vectors`."""
         return VectorChoice.of(self.return_vectors, self.names())
+
+    def expanded(self) -> list[str]:
+        """Raises InvalidInput where a part is no field path."""
+        return [validate_path(path, ("query", "expand")) for path in listed(self.expand) or ()]
 
     def names(self) -> bool | list[str] | None:
         """`return_vector_names` in the form that a body has."""
         text = (self.return_vector_names or "").strip()
         if text.lower() in ("", "true", "false"):
             return text.lower() == "true" or None
-        return [name.strip() for name in text.split(",")]
-
-
-class DocumentListBody(PagingBody, VectorsWanted):
-    """The body of a list of documents. All of it may be left out."""
-
-    filters: Annotated[
-        dict[str, Any] | None, Field(description="A filter tree; exact in case unless it says else.")
-    ] = None
-    sort: Annotated[Sort | None, Field(description="By document_id when no order is given.")] = None
-    sorts: Annotated[
-        list[Sort] | None, Field(max_length=8, description="First is primary; wins over sort.")
-    ] = None
-    select: Annotated[
-        list[str] | None,
-        Field(max_length=100, description="Dotted paths of the fields to return; ids are always."),
-    ] = None
-    search: NotYet = None
-    group_by: NotYet = None
-    expand: NotYet = None
-    partition: NotYet = None
-
-    def order(self) -> list[Sort]:
-        return self.sorts or ([self.sort] if self.sort else [])
-
-    @classmethod
-    def of_query(
-        cls, filters: dict[str, Any] | None, sort: Sort | None, search: str | None, vectors: VectorsQuery
-    ) -> Self:
-        """The body that a GET describes.
-
-        Raises:
-            InvalidInput: search or expand.
-        """
-        if search:
-            raise InvalidInput.at(
-                ["query", "search"], "is not supported yet; use a filter with the operator text"
-            )
-        vectors.choice()  # refuses what a list cannot do either
-        return cls(
-            filters=filters,
-            sort=sort,
-            return_vectors=vectors.return_vectors,
-            return_vector_names=vectors.names(),
-        )
+        return listed(text)
 
 
 class DocumentBatchGet(VectorsWanted):
@@ -276,10 +243,3 @@ class Document(BaseModel):
 class DocumentBatch(BaseModel):
     documents: list[Document]
     not_found: list[str]
-
-
-class DocumentList(BaseModel):
-    results: list[Document]
-    pagination: Pagination
-    total_documents: int | None
-    warnings: list[str] = []

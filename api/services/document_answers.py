@@ -8,9 +8,11 @@ from typing import Any
 import orjson
 
 from api.schemas.documents import VectorChoice
+from shared.documents.references import expanded, look_up, references_of, referred_ids
 from shared.documents.store import CollectionRef, DocumentStore
 from shared.models.document import Document
 
+EXPANDED_MAX = 50  # documents referred to, in one answer (contract 8.3)
 _ALWAYS = ("document_id", "collection_id")
 
 
@@ -39,6 +41,50 @@ def rendered(
     return [
         with_member(body, "searchable_at", since.get(each)) for each, body in zip(ids, bodies, strict=True)
     ]
+
+
+def rendered_across(
+    documents: DocumentStore,
+    namespace_id: str,
+    found: Sequence[Document],
+    vectors: VectorChoice,
+    select: Sequence[str] | None = None,
+) -> list[bytes]:
+    """As `rendered`, for documents of several collections."""
+    bodies: dict[tuple[str, str], bytes] = {}
+    for collection_id in dict.fromkeys(each.collection_id for each in found):
+        here = [each for each in found if each.collection_id == collection_id]
+        of_these = rendered(documents, CollectionRef(namespace_id, collection_id), here, vectors, select)
+        keys = [(collection_id, each.document_id) for each in here]
+        bodies |= zip(keys, of_these, strict=True)
+    return [bodies[each.collection_id, each.document_id] for each in found]
+
+
+def with_references(
+    documents: DocumentStore,
+    refs: Sequence[CollectionRef],
+    found: Sequence[Document],
+    bodies: Sequence[bytes],
+    paths: Sequence[str],
+) -> tuple[list[bytes], list[str]]:
+    """The bodies with the documents that they refer to under `_expanded`, and warnings.
+
+    Args:
+        refs: where those are looked for, in this order.
+        paths: fields that hold their ids; none = the bodies as they are.
+    """
+    if not paths:
+        return list(bodies), []
+    fields = [references_of(document, paths) for document in found]
+    ids = list(dict.fromkeys(each for of_one in fields for each in referred_ids(of_one)))
+    referred = look_up(documents, refs, ids[:EXPANDED_MAX])
+    complete = [
+        with_member(body, "_expanded", expanded(of_one, referred))
+        for body, of_one in zip(bodies, fields, strict=True)
+    ]
+    if len(ids) <= EXPANDED_MAX:
+        return complete, []
+    return complete, [f"expand: only the first {EXPANDED_MAX} of {len(ids)} documents referred to are shown"]
 
 
 def with_member(body: bytes, name: str, value: Any) -> bytes:

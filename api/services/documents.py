@@ -6,33 +6,28 @@ import logging
 from collections.abc import Sequence
 from typing import Any
 
-from api.cursors import Cursors
 from api.directory import CollectionDirectory
-from api.paging import Page, pagination
 from api.pool import DocumentPool
 from api.schemas.documents import (
     BATCH_MAX,
     DocumentCreate,
     DocumentDeleteBody,
-    DocumentListBody,
     DocumentUpsert,
     UpsertBody,
     VectorChoice,
 )
 from api.services.collections import CollectionService
-from api.services.document_answers import joined, rendered, with_member
-from api.services.listing import sort_keys
+from api.services.document_answers import joined, rendered, with_member, with_references
+from api.services.embedding_wakeup import EmbeddingWakeup
+from api.services.upsert_once import UpsertOnce
 from shared import ids
-from shared.documents.cursor import cursor_of
 from shared.documents.store import CollectionRef, DocumentStore, DocumentWrite, Written
 from shared.documents.stored import check_write, pack_vectors
 from shared.documents.write_token import make_write_token
-from shared.errors import InvalidInput, KennelError, NotFound
+from shared.errors import InvalidInput, NotFound
 from shared.filters.ast import Filter
 from shared.filters.parse import parse_filter
 from shared.logs import log_event
-from shared.models.document import Document
-from shared.stores.embedding_requests import EmbeddingRequests
 
 logger = logging.getLogger("kennel.api")
 
@@ -45,14 +40,14 @@ class DocumentService:
         collections: CollectionDirectory,
         collection_service: CollectionService,
         pool: DocumentPool,
-        cursors: Cursors,
-        embedding: EmbeddingRequests,
+        wakeup: EmbeddingWakeup,
+        once: UpsertOnce,
     ) -> None:
         self._collections = collections
         self._collection_service = collection_service
         self._pool = pool
-        self._cursors = cursors
-        self._embedding = embedding
+        self._wakeup = wakeup
+        self._once = once
 
     async def create(self, namespace_id: str, collection: str, request: DocumentCreate) -> bytes:
         """The stored document.
@@ -70,8 +65,21 @@ class DocumentService:
         since = None if written.awaiting else document.payload["_internal"]["updated_at"]
         return with_member(document.raw or b"", "searchable_at", since)
 
-    async def upsert(self, namespace_id: str, request: UpsertBody) -> dict[str, Any]:
-        """Store a batch: all documents or none."""
+    async def upsert(self, key_id: str, namespace_id: str, request: UpsertBody) -> bytes:
+        """Store a batch: all documents or none.
+
+        Args:
+            key_id: of the caller's API key.
+
+        Raises:
+            NotFound: no such collection. InvalidInput: a document that cannot be stored.
+            Conflict: the idempotency key came with another body.
+        """
+        return await self._once.run(
+            key_id, namespace_id, request, lambda: self._upsert(namespace_id, request)
+        )
+
+    async def _upsert(self, namespace_id: str, request: UpsertBody) -> dict[str, Any]:
         if request.collection_id:
             ref = await self._ref(namespace_id, request.collection_id)
         else:
@@ -98,19 +106,30 @@ class DocumentService:
             ],
         }
 
-    async def get(self, namespace_id: str, collection: str, document_id: str, vectors: VectorChoice) -> bytes:
-        """The document, with the vectors asked for."""
+    async def get(
+        self,
+        namespace_id: str,
+        collection: str,
+        document_id: str,
+        vectors: VectorChoice,
+        expand: Sequence[str] = (),
+    ) -> bytes:
+        """The document, with the vectors asked for, and what it refers to in the fields of `expand`."""
         ref = await self._ref(namespace_id, collection)
+        refs = await self._all_refs(namespace_id) if expand else []
 
         def read(documents: DocumentStore) -> bytes | None:
             found = documents.get(ref, [document_id])
-            return rendered(documents, ref, found, vectors)[0] if found else None
+            bodies = rendered(documents, ref, found, vectors)
+            return next(iter(with_references(documents, refs, found, bodies, expand)[0]), None)
 
         return _found(await self._pool.run(read), document_id, f"collection {collection!r}")
 
-    async def get_anywhere(self, namespace_id: str, document_id: str, vectors: VectorChoice) -> bytes:
-        """The document in whichever collection holds it; the newest collection wins."""
-        found = await self._search_collections(namespace_id, [document_id], vectors)
+    async def get_anywhere(
+        self, namespace_id: str, document_id: str, vectors: VectorChoice, expand: Sequence[str] = ()
+    ) -> bytes:
+        """The same in whichever collection holds the document; the newest collection wins."""
+        found = await self._search_collections(namespace_id, [document_id], vectors, expand)
         return _found(found.get(document_id), document_id, "this namespace")
 
     async def get_many(self, namespace_id: str, document_ids: Sequence[str], vectors: VectorChoice) -> bytes:
@@ -120,35 +139,6 @@ class DocumentService:
         missing = [document_id for document_id in wanted if document_id not in found]
         bodies = [found[document_id] for document_id in wanted if document_id in found]
         return joined("documents", bodies, {"not_found": missing})
-
-    async def page(self, namespace_id: str, collection: str, request: DocumentListBody, page: Page) -> bytes:
-        """A page of the collection. A cursor goes on behind its document, whatever was written meanwhile."""
-        ref = await self._ref(namespace_id, collection)
-        where = parse_filter(request.filters, loc=("filters",))
-        sort = sort_keys(request.order())
-        query = [ref.collection_id, request.filters, [key.path + key.direction for key in sort]]
-        after = await self._cursors.open(page.cursor, query) if page.cursor else None
-        offset = 0 if after else page.offset
-
-        def read(documents: DocumentStore) -> tuple[list[Document], list[bytes], int | None]:
-            found = documents.select(
-                ref, where=where, sort=sort, limit=page.limit + 1, offset=offset, after=after
-            )
-            total = documents.count(ref, where) if page.include_total else None
-            shown = found[: page.limit]
-            return found, rendered(documents, ref, shown, request.vectors(), request.select), total
-
-        found, bodies, total = await self._pool.run(read)
-        more = len(found) > page.limit
-        next_cursor = (
-            await self._cursors.seal(cursor_of(found[page.limit - 1], sort), query) if more else None
-        )
-        rest = {
-            "pagination": pagination(page, next_cursor=next_cursor, total=total),
-            "total_documents": total,
-            "warnings": request.warnings(),
-        }
-        return joined("results", bodies, rest)
 
     async def count(self, namespace_id: str, collection: str) -> dict[str, Any]:
         ref = await self._ref(namespace_id, collection)
@@ -213,11 +203,13 @@ class DocumentService:
         return deleted
 
     async def _search_collections(
-        self, namespace_id: str, document_ids: Sequence[str], vectors: VectorChoice
+        self,
+        namespace_id: str,
+        document_ids: Sequence[str],
+        vectors: VectorChoice,
+        expand: Sequence[str] = (),
     ) -> dict[str, bytes]:
-        refs = [
-            CollectionRef(namespace_id, each) for each in await self._collection_service.ids(namespace_id)
-        ]
+        refs = await self._all_refs(namespace_id)
 
         def read(documents: DocumentStore) -> dict[str, bytes]:
             found: dict[str, bytes] = {}
@@ -227,20 +219,23 @@ class DocumentService:
                     break
                 here = documents.get(ref, missing)
                 bodies = rendered(documents, ref, here, vectors)
+                bodies, _ = with_references(documents, refs, here, bodies, expand)
                 found |= {document.document_id: body for document, body in zip(here, bodies, strict=True)}
             return found
 
         return await self._pool.run(read)
 
     async def _write(self, ref: CollectionRef, writes: Sequence[DocumentWrite]) -> Written:
-        """Store, and wake whoever embeds. A wake-up that fails loses nothing: the outbox is swept."""
+        """Store, and wake whoever embeds."""
         written = await self._pool.run(lambda documents: documents.upsert(ref, writes))
-        if written.awaiting:
-            try:
-                await self._embedding.want(ref)
-            except KennelError as error:
-                log_event(logger, "embedding.not_woken", level=logging.WARNING, error=error.message)
+        await self._wakeup.want(ref, written.awaiting)
         return written
+
+    async def _all_refs(self, namespace_id: str) -> list[CollectionRef]:
+        """Every collection of the namespace, newest first."""
+        return [
+            CollectionRef(namespace_id, each) for each in await self._collection_service.ids(namespace_id)
+        ]
 
     async def _ref(self, namespace_id: str, collection: str) -> CollectionRef:
         found = await self._collections.find(namespace_id, collection)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -136,6 +136,33 @@ class Written:
 
 
 @dataclass(frozen=True, slots=True)
+class Changed:
+    """What came of a number of changes.
+
+    Attributes:
+        documents: those that were changed, as they are now.
+        awaiting: how many of them wait for their embedding.
+        refused: document_id -> why its change was not possible; it stays as it was.
+    """
+
+    documents: list[Document]
+    awaiting: int
+    refused: Mapping[str, InvalidInput]
+
+    @property
+    def last_id(self) -> str | None:
+        """The greatest id that was looked at; None: there was none."""
+        return max((*(each.document_id for each in self.documents), *self.refused), default=None)
+
+
+class Change(Protocol):
+    """What a stored document is to become; shared/documents/changes.py has them."""
+
+    def apply(self, document: Document) -> DocumentWrite:
+        """Raises InvalidInput where the document does not allow it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Hits:
     """The result of a search.
 
@@ -203,6 +230,17 @@ class DocumentStore(Protocol):
             InvalidInput: a malformed id, a reserved field, a value that JSON cannot hold, a bad vector.
         """
 
+    def change(self, ref: CollectionRef, changes: Mapping[str, Change]) -> Changed:
+        """Apply to each document (by its id) its change, read and written in one transaction.
+
+        Ids that do not exist are in neither part of the answer. Own vectors stay; otherwise as `upsert`.
+        """
+
+    def change_matching(
+        self, ref: CollectionRef, change: Change, *, where: Filter | None, after: str = "", limit: int
+    ) -> Changed:
+        """The same for the first `limit` documents, by id, that pass the filter and stand behind `after`."""
+
     def get(self, ref: CollectionRef, document_ids: Sequence[str]) -> list[Document]:
         """The documents in the order asked; missing ones are left out."""
 
@@ -238,6 +276,15 @@ class DocumentStore(Protocol):
 
         Raises:
             BadRequest: `after` is no position of this sort.
+        """
+
+    def scan(
+        self, ref: CollectionRef, fields: Sequence[str], *, where: Filter | None = None
+    ) -> Iterator[Mapping[str, Any]]:
+        """These fields at the root of each document that passes the filter, null where it has none.
+
+        In the order of the ids, as of one moment. Read to the end what is read; it holds one document at a
+        time.
         """
 
     def search_text(

@@ -48,4 +48,20 @@ class Condition:
     case_sensitive: bool = True
 
 
-Filter: TypeAlias = And | Or | Not | Condition
+@dataclass(frozen=True, slots=True)
+class AnyText:
+    """Some text of the document, or its id, has such a part: `*` and `?` are wildcards, case is ignored."""
+
+    pattern: str
+
+
+@dataclass(frozen=True, slots=True)
+class Partition:
+    """The document is in this one of `count` parts, which its id decides: it never moves."""
+
+    index: int
+    count: int
+
+
+# No request can spell the last two: lists make them of their own parameters.
+Filter: TypeAlias = And | Or | Not | Condition | AnyText | Partition

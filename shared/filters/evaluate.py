@@ -11,13 +11,14 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
+from hashlib import blake2b
 from typing import Any, TypeAlias
 
 import re2
 
-from shared.filters.ast import GEOGRAPHIC, And, Condition, Filter, Not, Or
+from shared.filters.ast import GEOGRAPHIC, And, AnyText, Condition, Filter, Not, Or, Partition
 from shared.filters.geo import compile_area, touches
 from shared.filters.paths import MISSING, resolve, resolve_each
 from shared.filters.values import comparable, is_number, number
@@ -35,6 +36,7 @@ _ORDER: dict[str, Callable[[Any, Any], bool]] = {
     "lte": operator.le,
 }
 _EMPTY: Mapping[str, Any] = {}
+_OF_THE_SERVER = frozenset({"collection_id", "_internal"})
 
 
 def compile_predicate(filter_: Filter) -> Callable[[Document], bool]:
@@ -62,6 +64,10 @@ def compile_test(filter_: Filter) -> Test:
             return lambda root, payload: not any(test(root, payload) for test in tests)
         case Condition():
             return _compile_condition(filter_)
+        case AnyText(pattern):
+            return _any_text(pattern)
+        case Partition(index, count):
+            return lambda _, payload: part_of(payload["document_id"], count) == index
 
 
 def _compile_condition(condition: Condition) -> Test:
@@ -174,6 +180,32 @@ def compile_regex(pattern: str, *, case_sensitive: bool) -> Any:
     options.log_errors = False
     options.never_capture = True
     return re2.compile(pattern, options)
+
+
+def part_of(document_id: str, count: int) -> int:
+    """Which of `count` parts a document is in: BLAKE2b of its id, so that ids which are alike spread too."""
+    return int.from_bytes(blake2b(document_id.encode(), digest_size=8).digest()) % count
+
+
+def _any_text(pattern: str) -> Test:
+    wildcards = {"*": ".*", "?": "."}
+    expression = "".join(wildcards.get(char) or re2.escape(char) for char in pattern)
+    found = _regex(f"(?s){expression}", False)
+    return lambda _, payload: any(found(text) for text in _own_texts(payload))
+
+
+def _own_texts(payload: Mapping[str, Any]) -> Iterator[str]:
+    """The id, and every text of the user's fields; no keys, and nothing that the server keeps."""
+    level = [value for name, value in payload.items() if name not in _OF_THE_SERVER]
+    while level:
+        yield from (value for value in level if isinstance(value, str))
+        level = [inner for value in level for inner in _inside(value)]
+
+
+def _inside(value: Any) -> Iterable[Any]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
 
 
 def _regex(pattern: str, case_sensitive: bool) -> Callable[[str], bool]:

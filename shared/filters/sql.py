@@ -14,7 +14,7 @@ from typing import Any
 import apsw
 import orjson
 
-from shared.filters.ast import GEOGRAPHIC, And, Condition, Filter, Not, Or
+from shared.filters.ast import GEOGRAPHIC, And, AnyText, Condition, Filter, Not, Or, Partition
 from shared.filters.evaluate import OPPOSITES, compile_record_predicate, compile_text_test
 from shared.filters.geo import Box, compile_area
 from shared.filters.list_bits import path_mask
@@ -104,10 +104,13 @@ def compile_where(filter_: Filter, parameters: Parameters) -> str:
             return _any_of(children, parameters)
         case Not(children):
             return _negated(_any_of(children, parameters))
-        case Condition(operator=name) if name in OPPOSITES:
-            return _negated(compile_where(replace(filter_, operator=OPPOSITES[name]), parameters))
         case Condition():
             return _condition(filter_, parameters)
+        case AnyText():
+            return _by_python(filter_, parameters)
+        case Partition(index, count):
+            part = f"kennel_part(payload ->> '$.document_id', {parameters.bind(count)})"
+            return f"{part} = {parameters.bind(index)}"
 
 
 def json_path(parts: Sequence[str]) -> str:
@@ -154,6 +157,8 @@ def _joined(operator: str, conditions: list[str], *, empty: str) -> str:
 
 def _condition(condition: Condition, parameters: Parameters) -> str:
     name, wanted = condition.operator, condition.value
+    if name in OPPOSITES:
+        return _negated(_condition(replace(condition, operator=OPPOSITES[name]), parameters))
     if name == "exists":
         present = _present(condition, parameters)
         return present if wanted else _negated(present)
@@ -238,8 +243,8 @@ def _in_area(condition: Condition, parameters: Parameters) -> str:
     )
 
 
-def _by_python(condition: Condition, parameters: Parameters) -> str:
-    return f"kennel_matches(json(payload), {parameters.bind_object(compile_record_predicate(condition))})"
+def _by_python(filter_: Filter, parameters: Parameters) -> str:
+    return f"kennel_matches(json(payload), {parameters.bind_object(compile_record_predicate(filter_))})"
 
 
 def _on_scalar(condition: Condition, place: _Place, parameters: Parameters) -> str:

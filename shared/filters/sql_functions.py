@@ -11,6 +11,7 @@ from typing import Any
 import apsw
 import orjson
 
+from shared.filters.evaluate import part_of
 from shared.filters.geo import Area, touches
 from shared.filters.paths import MISSING, resolve
 from shared.filters.values import fold
@@ -49,4 +50,5 @@ _FUNCTIONS: tuple[tuple[str, int, Callable[..., Any]], ...] = (
     ("kennel_matches", 2, _matches),
     ("kennel_in_area", 2, _in_area),
     ("kennel_resolve", 2, _resolve),
+    ("kennel_part", 2, part_of),
 )

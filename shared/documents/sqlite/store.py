@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ import orjson
 from shared import clock
 from shared.documents.cursor import read_cursor
 from shared.documents.sqlite import outbox, text
+from shared.documents.sqlite.changing import change_documents, documents_to_change
 from shared.documents.sqlite.facets import facet_statement, facet_value
 from shared.documents.sqlite.faults import kennel_error
 from shared.documents.sqlite.handles import Handles
@@ -27,6 +28,8 @@ from shared.documents.sqlite.vectors import read_vectors
 from shared.documents.sqlite.writing import delete_documents, write_documents
 from shared.documents.store import (
     Backlog,
+    Change,
+    Changed,
     CollectionRef,
     CollectionShape,
     DocumentWrite,
@@ -42,7 +45,7 @@ from shared.documents.stored import check_write
 from shared.errors import KennelError
 from shared.filters.ast import And, Filter
 from shared.filters.sort import SortKey
-from shared.filters.sql import Parameters, compile_where
+from shared.filters.sql import Parameters, compile_where, json_path
 from shared.filters.sql_sort import compile_after, compile_order
 from shared.models.document import Document
 
@@ -114,6 +117,21 @@ class SqliteDocumentStore:
         with self._transaction(ref) as connection:
             return delete_documents(connection, document_ids)
 
+    def change(self, ref: CollectionRef, changes: Mapping[str, Change]) -> Changed:
+        with self._transaction(ref) as connection:
+            rows = fetch(connection, _GET, [orjson.dumps(list(changes)).decode()])
+            found = Document.from_rows(ref.collection_id, rows)
+            return change_documents(
+                connection, ref, found, lambda each: changes[each.document_id], at_ms=clock.now_ms()
+            )
+
+    def change_matching(
+        self, ref: CollectionRef, change: Change, *, where: Filter | None, after: str = "", limit: int
+    ) -> Changed:
+        with self._transaction(ref) as connection:
+            found = documents_to_change(connection, ref, where, after, limit)
+            return change_documents(connection, ref, found, lambda _: change, at_ms=clock.now_ms())
+
     def get(self, ref: CollectionRef, document_ids: Sequence[str]) -> list[Document]:
         rows = self._rows(ref, _GET, [orjson.dumps(list(document_ids)).decode()])
         return Document.from_rows(ref.collection_id, rows)
@@ -156,6 +174,21 @@ class SqliteDocumentStore:
             keys = f"SELECT document_key {tail}"
             sql = f"SELECT document_id, {_JSON} FROM ({keys}) CROSS JOIN documents USING (document_key)"
         return Document.from_rows(ref.collection_id, self._rows(ref, sql, parameters.values))
+
+    def scan(
+        self, ref: CollectionRef, fields: Sequence[str], *, where: Filter | None = None
+    ) -> Iterator[Mapping[str, Any]]:
+        parameters = Parameters()
+        members = [
+            f"{parameters.bind(each)}, payload -> {parameters.bind(json_path([each]))}" for each in fields
+        ]
+        condition = compile_where(where or And(()), parameters)
+        sql = (
+            f"SELECT json_object({', '.join(members)}) FROM documents WHERE {condition} ORDER BY document_id"
+        )
+        with _domain_errors(self._handles.path(ref)):
+            for (record,) in self._handles.connection(ref).execute(sql, parameters.values):
+                yield orjson.loads(record)
 
     def search_text(
         self,

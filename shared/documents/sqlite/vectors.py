@@ -92,6 +92,14 @@ class VectorWriter:
             [(document_key, index.index_key, each) for each in packed],
         )
 
+    def holds(self, document_key: int, name: str) -> bool:
+        """Whether the document has a vector of this name."""
+        index = find_index(self._connection, name)
+        if index is None:
+            return False
+        sql = "SELECT 1 FROM vectors WHERE document_key = ? AND index_key = ? LIMIT 1"
+        return bool(fetch(self._connection, sql, (document_key, index.index_key)))
+
     def drop(self, document_key: int, name: str) -> None:
         index = self._find(name)
         if index is not None:

@@ -20,7 +20,7 @@ from shared.filters.list_bits import list_bits
 from shared.models.document import Document
 
 _KNOWN = (
-    "SELECT document_id, payload ->> '$._internal.created_at', text_digest FROM documents"
+    "SELECT document_id, document_key, payload ->> '$._internal.created_at', text_digest FROM documents"
     " WHERE document_id IN (SELECT value FROM json_each(?))"
 )
 # A text that stays keeps its time: its embedding, made or pending, is still the right one.
@@ -49,6 +49,7 @@ _DELETES = (
 class _Known:
     """What a stored document keeps when it is replaced."""
 
+    document_key: int
     created_at: str
     text_digest: bytes | None
 
@@ -81,7 +82,7 @@ class _Writer:
         self._embedding: TextEmbedding | None = read_embedding(connection)
         self._vectors = VectorWriter(connection, self._embedding.model if self._embedding else None)
         found = fetch(connection, _KNOWN, (orjson.dumps(document_ids).decode(),))
-        self._known = {document_id: _Known(created_at, digest) for document_id, created_at, digest in found}
+        self._known = {document_id: _Known(*kept) for document_id, *kept in found}
         self.write_seq: int = fetch(
             connection, "UPDATE collection SET write_seq = write_seq + 1 RETURNING write_seq", ()
         )[0][0]
@@ -96,16 +97,17 @@ class _Writer:
         )
         # What was written, read back: exactly what the filters and the text index will see.
         payload: dict[str, Any] = orjson.loads(raw)
-        digest = self._digest(write, payload)
+        brings = self._brings(write, known)
+        digest = None if brings else self._digest(payload)
         searchable_at = None if digest else self._at
         row = (write.document_id, list_bits(payload), searchable_at, digest, raw.decode())
         key: int = fetch(self._connection, _WRITE, row)[0][0]
         if known is None:
             self._added(key, write, digest)
         else:
-            self._replaced(key, write, known, digest)
+            self._replaced(key, write, known, digest, brings=brings)
         self._texts[key] = searchable_text(payload)
-        self._known[write.document_id] = _Known(known.created_at if known else self._at, digest)
+        self._known[write.document_id] = _Known(key, known.created_at if known else self._at, digest)
         return Document(write.document_id, self._ref.collection_id, raw, payload=payload)
 
     def write_texts(self) -> None:
@@ -117,9 +119,20 @@ class _Writer:
         self._connection.executemany(_DELETE_TEXT, [(key,) for key in self._replaced_keys])
         self._connection.executemany(_WRITE_TEXT, list(self._texts.items()))
 
-    def _digest(self, write: DocumentWrite, payload: Mapping[str, Any]) -> bytes | None:
-        """Of the text that Kennel has to embed; None where the caller brings the vector."""
-        if self._embedding is None or _brings(write, self._embedding.model):
+    def _brings(self, write: DocumentWrite, known: _Known | None) -> bool:
+        """Whether the caller's own vector, given now or kept, stands in for the embedding."""
+        if self._embedding is None:
+            return False
+        if write.vectors is not None:
+            return self._embedding.model in {vector_name(each) for each in write.vectors}
+        # Vectors that Kennel makes go with a digest of their text.
+        if known is None or known.text_digest is not None:
+            return False
+        return self._vectors.holds(known.document_key, self._embedding.model)
+
+    def _digest(self, payload: Mapping[str, Any]) -> bytes | None:
+        """Of the text that Kennel has to embed; None where there is none."""
+        if self._embedding is None:
             return None
         return text_digest(embedding_text(payload, self._embedding.fields))
 
@@ -129,18 +142,20 @@ class _Writer:
         if digest is not None:
             self.awaiting.add(key)
 
-    def _replaced(self, key: int, write: DocumentWrite, known: _Known, digest: bytes | None) -> None:
+    def _replaced(
+        self, key: int, write: DocumentWrite, known: _Known, digest: bytes | None, *, brings: bool
+    ) -> None:
         self._replaced_keys.append(key)
         if write.vectors is not None:
             self._vectors.replace(key, write.vectors)
         if digest is None or digest != known.text_digest:
-            self._text_changed(key, write, digest)
+            self._text_changed(key, digest, brings=brings)
 
-    def _text_changed(self, key: int, write: DocumentWrite, digest: bytes | None) -> None:
+    def _text_changed(self, key: int, digest: bytes | None, *, brings: bool) -> None:
         """What was embedded, or given, no longer fits: it goes; a text to embed goes into the outbox."""
         if self._embedding is None:
             return
-        if not _brings(write, self._embedding.model):
+        if not brings:
             self._vectors.drop(key, self._embedding.model)
         if digest is None:
             outbox.remove(self._connection, key)
@@ -157,7 +172,3 @@ def delete_documents(connection: apsw.Connection, document_ids: Sequence[str]) -
     for statement in _DELETES:
         connection.execute(statement, [found])
     return [document_id for document_id in dict.fromkeys(document_ids) if document_id in keys]
-
-
-def _brings(write: DocumentWrite, name: str) -> bool:
-    return name in {vector_name(each) for each in write.vectors or ()}

@@ -107,10 +107,45 @@ def test_over_a_thousand_documents_are_refused(api: httpx.Client, books: str) ->
     assert places(refused(response, 422)) == [["documents"]]
 
 
-@pytest.mark.parametrize("option", [{"idempotency_key": "k"}])
-def test_options_not_built_yet_are_refused(api: httpx.Client, books: str, option: Any) -> None:
-    assert places(refused(_upsert(api, "books", options=option), 422)) == [["options", next(iter(option))]]
-    assert ok(_upsert(api, "books", options={"write_token": False}))["inserted"] == 0
+def test_a_repeated_idempotency_key_gives_the_first_answer_again(api: httpx.Client, books: str) -> None:
+    options = {"idempotency_key": "k", "write_token": True}
+    first = ok(_upsert(api, "books", {"document_id": "x", "payload": {"n": 1}}, options=options))
+    ok(api.patch("/v1/documents/x", json={"n": 2}))
+    assert ok(_upsert(api, "books", {"document_id": "x", "payload": {"n": 1}}, options=options)) == first
+    assert ok(api.get("/v1/documents/x"))["n"] == 2
+    other = _upsert(api, "books", {"document_id": "x", "payload": {"n": 3}}, options=options)
+    assert refused(other, 409, "another body")["code"] == "idempotency_key_reused"
+    assert ok(api.get("/v1/documents/x"))["n"] == 2
+    again = {**options, "idempotency_key": "k2"}
+    assert (
+        ok(_upsert(api, "books", {"document_id": "x"}, options=again))["write_token"] != first["write_token"]
+    )
+
+
+def test_an_idempotency_key_of_a_refused_upsert_is_free_again(api: httpx.Client, books: str) -> None:
+    options = {"idempotency_key": "k"}
+    refused(_upsert(api, "books", {"document_id": " bad"}, options=options), 422)
+    refused(_upsert(api, "nope", {"document_id": "x"}, options=options), 404)
+    assert ok(_upsert(api, "books", {"document_id": "x"}, options=options))["inserted"] == 1
+
+
+def test_upserts_at_once_under_one_key_have_one_answer(api: httpx.Client, books: str) -> None:
+    options = {"idempotency_key": "k", "write_token": True}
+    with ThreadPoolExecutor(10) as pool:
+        answers = list(
+            pool.map(lambda _: _upsert(api, "books", {"document_id": "x"}, options=options), range(10))
+        )
+    assert len({ok(answer)["write_token"] for answer in answers}) == 1
+
+
+@pytest.mark.parametrize("key", ["", "x" * 256, 5])
+def test_a_malformed_idempotency_key_is_422(api: httpx.Client, books: str, key: Any) -> None:
+    error = refused(_upsert(api, "books", options={"idempotency_key": key}), 422)
+    assert places(error) == [["options", "idempotency_key"]]
+
+
+def test_the_default_options_are_accepted(api: httpx.Client, books: str) -> None:
+    assert ok(_upsert(api, "books", options={"write_token": False, "idempotency_key": None}))["inserted"] == 0
 
 
 def test_unknown_keys_of_a_batch_are_named(api: httpx.Client, books: str) -> None:
@@ -193,7 +228,7 @@ def test_a_get_lists_the_same(api: httpx.Client, books: str) -> None:
     query["cursor"] = listed["pagination"]["next_cursor"]
     assert _ids(ok(api.get(path, params=query))) == ["ulysses"]
     assert _ids(ok(api.get(path, params={"sort": '{"field": "year"}'}))) == ["emma", "ulysses", "dune"]
-    for bad in ({"filters": "{"}, {"filters": "[]"}, {"sort": "year:up"}, {"sort": "{}"}, {"search": "x"}):
+    for bad in ({"filters": "{"}, {"filters": "[]"}, {"sort": "year:up"}, {"sort": "{}"}, {"partition": "x"}):
         assert places(refused(api.get(path, params=bad), 422)) == [["query", *bad]]
 
 
@@ -254,13 +289,6 @@ def test_paging_out_of_range_is_422(api: httpx.Client, books: str, query: dict[s
     assert places(refused(api.post(path, json=query), 422)) == [[*query]]
 
 
-@pytest.mark.parametrize("field", ["search", "group_by", "expand", "partition"])
-def test_what_a_list_cannot_do_yet_is_refused(api: httpx.Client, books: str, field: str) -> None:
-    path = "/v1/collections/books/documents/list"
-    assert places(refused(api.post(path, json={field: "x"}), 422, "not supported yet")) == [[field]]
-    ok(api.post(path, json={field: None}))
-
-
 def test_vectors_come_when_asked_for(api: httpx.Client, books: str) -> None:
     ok(_upsert(api, "books", {"document_id": "v", "payload": {"n": 1}, "vectors": {"a": [1, 0.5], "b": [2]}}))
     path = "/v1/collections/books/documents/v"
@@ -280,7 +308,6 @@ def test_vectors_come_when_asked_for(api: httpx.Client, books: str) -> None:
             "documents"
         ][0]
     )
-    refused(api.get(path, params={"expand": "x"}), 422)
 
 
 def test_batch_get_keeps_the_order_and_names_what_is_missing(api: httpx.Client, books: str) -> None:

@@ -32,6 +32,8 @@ def test_the_two_vector_parameters_make_one_choice(query: dict[str, str], expect
     assert VectorsQuery(**query).choice() == expected
 
 
-def test_expand_is_refused() -> None:
+def test_expand_is_a_list_of_field_paths() -> None:
+    assert VectorsQuery(expand="parent, items.id").expanded() == ["parent", "items.id"]
+    assert VectorsQuery().expanded() == []
     with pytest.raises(InvalidInput):
-        VectorsQuery(expand="parent").choice()
+        VectorsQuery(expand="a..b").expanded()

@@ -13,7 +13,7 @@ from geo_strategies import geo_conditions, geo_payloads
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from shared.filters.ast import And, Condition, Filter, Not, Or
+from shared.filters.ast import And, AnyText, Condition, Filter, Not, Or, Partition
 from shared.filters.evaluate import compile_predicate
 from shared.filters.list_bits import list_bits
 from shared.filters.sort import SortKey, position, sort_documents
@@ -172,3 +172,49 @@ def test_a_list_of_ten_thousand_values_compiles(table: Table) -> None:
     numbers = Condition("a", "in", list(range(10_000)))
     texts = Condition("a", "in", [f"X{n}" for n in range(10_000)], case_sensitive=False)
     assert (table.matching(numbers), table.matching(texts)) == (["doc_0"], ["doc_1"])
+
+
+@EXAMPLES
+@given(
+    collections, st.sampled_from(["x", "B*D", "a?c", "doc_1", "straSSE", "*", "ß", "[", ".", "\\", "_", "no"])
+)
+def test_a_search_of_all_texts_agrees(table: Table, payloads: list[dict[str, Any]], pattern: str) -> None:
+    documents = table.fill(payloads)
+    predicate = compile_predicate(AnyText(pattern))
+    assert table.matching(AnyText(pattern)) == [each.document_id for each in documents if predicate(each)]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "found"),
+    [
+        ("world", [0]),
+        ("HELLO*d", [0]),
+        ("w?rld", [0]),
+        ("deep", [1]),
+        ("doc_", [0, 1, 2]),
+        ("*_2", [2]),
+        ("key", []),
+        ("col_1", []),
+        ("1.5", []),
+        (".", []),
+    ],
+)
+def test_a_search_looks_into_ids_and_texts_alone(table: Table, pattern: str, found: list[int]) -> None:
+    table.fill([{"a": "Hello\nWorld"}, {"key": {"b": [1.5, ["deep"]]}}, {"_internal": {"x": "world"}}])
+    assert table.matching(AnyText(pattern)) == [f"doc_{number}" for number in found]
+
+
+@pytest.mark.parametrize("count", [1, 2, 7, 256])
+def test_parts_hold_each_document_once(table: Table, count: int) -> None:
+    documents = table.fill([{}] * 20)
+    parts = [table.matching(Partition(index, count)) for index in range(count)]
+    assert sorted(each for part in parts for each in part) == sorted(each.document_id for each in documents)
+    for index, part in enumerate(parts):
+        predicate = compile_predicate(Partition(index, count))
+        assert part == sorted(each.document_id for each in documents if predicate(each))
+
+
+def test_a_part_of_an_id_never_changes(table: Table) -> None:
+    table.fill([{}] * 4)
+    assert table.matching(Partition(0, 2)) == ["doc_0", "doc_1", "doc_2"]
+    assert table.matching(Partition(1, 2)) == ["doc_3"]
