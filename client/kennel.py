@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote, urlencode
@@ -14,7 +15,7 @@ import orjson
 from client.bounded import CONCURRENCY, bounded_map
 from client.errors import ExecutionFailed, KennelError, WaitTimeout, api_error
 from client.models import Cancellation, Execution, ExecutionSummary, Outcome
-from client.resources import Documents, Resources, pages
+from client.resources import Documents, Resources, listed
 from client.target import DEFAULT_TIMEOUTS, Target, Timeouts
 from client.transport import Answer, Request, Transport
 
@@ -90,13 +91,7 @@ class Kennel:
         Raises:
             InvalidInput: inputs or options. NotFound: the retriever. LimitExceeded: the queue is full.
         """
-        headers = {
-            "Idempotency-Key": idempotency_key or secrets.token_hex(16),
-            "Prefer": f"wait={wait_s:g}",
-        }
-        body = {"inputs": inputs or {}, **options}
-        path = f"/v1/retrievers/{quote(retriever, safe='')}/execute"
-        return _execution(self._call("POST", path, body, headers=headers, hold_s=wait_s))
+        return self._submit(retriever, {"inputs": inputs or {}, **options}, wait_s, idempotency_key)
 
     def get(self, retriever: str, execution_id: str) -> Execution:
         """The execution as it is now.
@@ -138,10 +133,20 @@ class Kennel:
             ExecutionFailed: it failed or was cancelled.
             WaitTimeout: it has not ended after `timeout_s`.
         """
+        body = {"inputs": inputs or {}, **options}
+        return self.run_body(retriever, body, timeout_s=timeout_s, idempotency_key=idempotency_key)
+
+    def run_body(
+        self,
+        retriever: str,
+        body: Mapping[str, Any],
+        *,
+        timeout_s: float = WAIT_TIMEOUT_S,
+        idempotency_key: str | None = None,
+    ) -> Execution:
+        """As `run`, of a whole body as `POST …/execute` takes it."""
         give_up_at_s = time.monotonic() + timeout_s
-        execution = self.submit(
-            retriever, inputs, wait_s=min(HOLD_S, timeout_s), idempotency_key=idempotency_key, **options
-        )
+        execution = self._submit(retriever, body, min(HOLD_S, timeout_s), idempotency_key)
         return self._wait_until(execution, give_up_at_s).checked()
 
     def map(
@@ -197,15 +202,23 @@ class Kennel:
         wanted = {"status": status, "filters": filters}
         body = {name: value for name, value in wanted.items() if value}
         path = f"/v1/retrievers/{quote(retriever, safe='')}/executions/list"
-        for page in pages(self._call, path, body, page_size):
-            for summary in page["results"]:
-                yield ExecutionSummary.of(summary)
+        for summary in listed(self._call, path, body, page_size):
+            yield ExecutionSummary.of(summary)
 
     def cancel(self, retriever: str, execution_id: str) -> Cancellation:
-        """Take an execution from the queue, or stop it as soon as its stage allows; an end is left as it is."""
-        return Cancellation.of(
-            orjson.loads(self._call("POST", f"{_path(retriever, execution_id)}/cancel").body)
-        )
+        """Take an execution from the queue, or stop it as soon as its stage allows.
+
+        One that has ended stays as it is; the outcome says so.
+        """
+        return self._call("POST", f"{_path(retriever, execution_id)}/cancel").parsed(Cancellation.of)
+
+    def _submit(
+        self, retriever: str, body: Mapping[str, Any], wait_s: float, idempotency_key: str | None
+    ) -> Execution:
+        key = idempotency_key or secrets.token_hex(16)
+        headers = {"Idempotency-Key": key, "Prefer": f"wait={wait_s:g}"}
+        path = f"/v1/retrievers/{quote(retriever, safe='')}/execute"
+        return _execution(self._call("POST", path, body, headers=headers, hold_s=wait_s))
 
     def _wait_until(self, execution: Execution, give_up_at_s: float) -> Execution:
         for now in self._follow(execution, give_up_at_s, every_change=False):
@@ -258,4 +271,4 @@ def _path(retriever: str, execution_id: str) -> str:
 
 
 def _execution(answer: Answer) -> Execution:
-    return Execution.of(orjson.loads(answer.body), answer.headers.get("ETag", ""))
+    return answer.parsed(partial(Execution.of, etag=answer.headers.get("ETag", "")))

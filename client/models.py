@@ -164,3 +164,7 @@ class Upserted:
     write_token: str | None  # an execution given it sees this write
     warnings: Sequence[str]
     raw: Mapping[str, Any] = field(repr=False)
+
+    @classmethod
+    def of(cls, answer: Mapping[str, Any]) -> Upserted:
+        return cls(answer["document_ids"], answer.get("write_token"), answer["warnings"], answer)

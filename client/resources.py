@@ -7,8 +7,6 @@ from itertools import islice
 from typing import Any, Literal, Protocol
 from urllib.parse import quote
 
-import orjson
-
 from client.errors import NotConfigured
 from client.models import Resource, Upserted
 from client.transport import Answer
@@ -38,18 +36,16 @@ class Resources:
 
     def list(self, search: str | None = None) -> Iterator[Resource]:
         """All of them, newest first; with `search` those with it in their id, name or description."""
-        for body in pages(self._call, f"{self._path}/list", {"search": search} if search else {}):
-            for result in body["results"]:
-                yield self._resource(result)
+        for result in listed(self._call, f"{self._path}/list", {"search": search} if search else {}):
+            yield self._resource(result)
 
     def get(self, name: str) -> Resource:
         """Raises NotFound."""
-        return self._resource(orjson.loads(self._call("GET", self._one(name)).body))
+        return self._call("GET", self._one(name)).parsed(self._resource)
 
     def create(self, definition: Body) -> Resource:
         """Make one of a body as the HTTP interface takes it. Raises Conflict: the name is taken."""
-        answer = self._call("POST", self._path, definition, repeatable=False)
-        return self._resource(orjson.loads(answer.body))
+        return self._call("POST", self._path, definition, repeatable=False).parsed(self._resource)
 
     def delete(self, name: str) -> None:
         """Raises NotFound."""
@@ -86,9 +82,7 @@ class Documents:
         path = f"/v1/namespaces/{quote(self._namespace, safe='')}/documents/upsert"
         options = {"options": {"write_token": True}} if write_token else {}
         body = {"collection_id": collection, "documents": documents, **options}
-        answer = orjson.loads(self._call("POST", path, body).body)
-        warnings = answer["warnings"]
-        return Upserted(answer["document_ids"], answer.get("write_token"), warnings, answer)
+        return self._call("POST", path, body).parsed(Upserted.of)
 
     def upsert_all(
         self,
@@ -118,13 +112,17 @@ class Documents:
         return stored
 
 
-def pages(call: Call, path: str, body: Body, page_size: int = PAGE_SIZE) -> Iterator[dict[str, Any]]:
-    """The pages of a list, each asked for when it is needed."""
+def listed(call: Call, path: str, body: Body, page_size: int = PAGE_SIZE) -> Iterator[dict[str, Any]]:
+    """The results of a list; each page is asked for when it is needed."""
     asked = {**body, "limit": page_size}
     while True:
-        page = orjson.loads(call("POST", path, asked).body)
-        yield page
-        cursor = page["pagination"].get("next_cursor")
+        page, cursor = call("POST", path, asked).parsed(_page)
+        yield from page
         if not cursor:
             return
         asked["cursor"] = cursor
+
+
+def _page(body: Body) -> tuple[Sequence[dict[str, Any]], str | None]:
+    """The results, and where the next page begins."""
+    return body["results"], body["pagination"].get("next_cursor")

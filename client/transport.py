@@ -16,9 +16,14 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from email.message import Message
+from typing import Any, TypeVar
+
+import orjson
 
 from client.errors import NoAnswer
 from client.target import Target, Timeouts
+
+T = TypeVar("T")
 
 ANSWER_MAX_BYTES = 64_000_000  # four times the largest result that the server stores by default
 TRIES_MAX = 50
@@ -49,6 +54,17 @@ class Answer:
         """What `Retry-After` asks for, in seconds; a date is not used by Kennel and not read."""
         header = self.headers.get("Retry-After", "")
         return min(float(header), _RETRY_AFTER_MAX_S) if header.isdecimal() else None
+
+    def parsed(self, make: Callable[[Any], T]) -> T:
+        """What `make` makes of the JSON.
+
+        Raises:
+            NoAnswer: the body is not what Kennel answers, so somebody else does.
+        """
+        try:
+            return make(orjson.loads(self.body))
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
+            raise NoAnswer(f"the answer is not one of Kennel's ({error!r}); check the URL") from error
 
 
 class Transport:
