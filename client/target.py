@@ -19,7 +19,7 @@ class Timeouts:
 
     connect_s: float = 5.0
     read_s: float = 30.0  # of silence, once a request is sent
-    retry_s: float = 20.0  # for how long a request that may be repeated is
+    retry_s: float = 30.0  # for how long a request that may be repeated is; 5 s before the first answer
 
 
 DEFAULT_TIMEOUTS = Timeouts()

@@ -27,6 +27,8 @@ T = TypeVar("T")
 
 ANSWER_MAX_BYTES = 64_000_000  # four times the largest result that the server stores by default
 TRIES_MAX = 50
+# A server that never answered is more likely a wrong address than one that is restarting.
+_FIRST_RETRY_S = 5.0
 _BACKOFF_FIRST_S = 0.2
 _BACKOFF_MAX_S = 5.0
 _RETRY_AFTER_MAX_S = 30.0
@@ -78,6 +80,7 @@ class Transport:
         self._idle: list[http.client.HTTPConnection] = []
         self._open: set[http.client.HTTPConnection] = set()
         self._closed = threading.Event()
+        self._has_answered = False
 
     def send(self, request: Request) -> Answer:
         """The answer, whatever its status, after as many tries as it takes within `timeouts.retry_s`.
@@ -88,7 +91,8 @@ class Transport:
         Raises:
             NoAnswer: there was none, or the transport is closed.
         """
-        give_up_at_s = time.monotonic() + self._timeouts.retry_s
+        patience_s = self._timeouts.retry_s if self._has_answered else _FIRST_RETRY_S
+        give_up_at_s = time.monotonic() + min(patience_s, self._timeouts.retry_s)
         for attempt in range(TRIES_MAX):
             failure: NoAnswer | None = None
             answer: Answer | None = None
@@ -142,6 +146,7 @@ class Transport:
             self._drop(connection)
             raise NoAnswer(f"the answer is over {ANSWER_MAX_BYTES:,} bytes; ask for fewer documents")
         self._idle.append(connection)
+        self._has_answered = True
         return Answer(response.status, response.headers, body)
 
     def _take(self) -> http.client.HTTPConnection:

@@ -26,13 +26,14 @@ class Tally:
     """How many lines of the input went which way, so far."""
 
     earlier: int = 0  # finished by an earlier run
+    failed_earlier: int = 0
     completed: int = 0
     failed: int = 0  # refused, failed or cancelled
     unfinished: int = 0  # not ended in time; the next run goes on with them
 
     @property
     def finished(self) -> int:
-        return self.earlier + self.completed + self.failed
+        return self.earlier + self.failed_earlier + self.completed + self.failed
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,23 +88,25 @@ def run_batch(
     batch: Batch,
     state: BatchState,
     results: BinaryIO,
-    report: Callable[[Tally], None],
-) -> Tally:
+    tally: Tally,
+    report: Callable[[], None],
+) -> None:
     """Run all lines that the state does not know as finished.
 
     Args:
         results: Where results are appended: a JSON object a line, in the order in which they end.
-        report: Called after each line.
+        tally: Is kept up to date.
+        report: Called after each change of the tally that this run made.
 
     Raises:
         KennelError: the batch cannot go on: no answer, no permission, the retriever is gone.
     """
-    tally = Tally()
 
     def remaining() -> Iterator[_Line]:
         for line in _lines(batch, state):
             if state.is_finished(line.number, line.content):
-                tally.earlier += 1
+                tally.earlier += not state.failures(line.number)
+                tally.failed_earlier += bool(state.failures(line.number))
             else:
                 yield line
 
@@ -117,8 +120,7 @@ def run_batch(
             _keep(result, state, results)
             tally.failed += result.is_failed
             tally.completed += not result.is_failed
-        report(tally)
-    return tally
+        report()
 
 
 def text_inputs(retriever: Resource) -> frozenset[str]:

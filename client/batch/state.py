@@ -59,7 +59,7 @@ class BatchState:
         return self._finished.get(line) == content
 
     def failures(self, line: int) -> int:
-        """How often the line was run and failed; it makes the key of another try another one."""
+        """How often it has failed; 0 once it has completed. Each try has a key of its own."""
         return self._failures.get(line, 0)
 
     def forget_failed(self) -> None:
