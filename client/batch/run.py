@@ -96,7 +96,7 @@ def run_batch(
     Args:
         results: Where results are appended: a JSON object a line, in the order in which they end.
         tally: Is kept up to date.
-        report: Called after each change of the tally that this run made.
+        report: Called when the tally has changed.
 
     Raises:
         KennelError: the batch cannot go on: no answer, no permission, the retriever is gone.
@@ -105,8 +105,10 @@ def run_batch(
     def remaining() -> Iterator[_Line]:
         for line in _lines(batch, state):
             if state.is_finished(line.number, line.content):
-                tally.earlier += not state.failures(line.number)
-                tally.failed_earlier += bool(state.failures(line.number))
+                has_failed = state.failures(line.number) > 0
+                tally.failed_earlier += has_failed
+                tally.earlier += not has_failed
+                report()
             else:
                 yield line
 

@@ -17,7 +17,7 @@ from client.batch.results import STDOUT, open_results, results_size
 from client.batch.run import Batch, Tally, run_batch
 from client.batch.state import BatchIdentity, BatchState, open_state
 from client.bounded import CONCURRENCY, CONCURRENCY_MAX
-from client.cli.files import RETRY_S, FileArgument, FormatOption, progress_bar
+from client.cli.files import RETRY_S, Done, FileArgument, FormatOption, progress_bar
 from client.cli.output import print_json
 from client.cli.session import (
     EXIT_COULD_NOT_RUN,
@@ -95,10 +95,15 @@ def batch(
 def _run(session: Session, made: Batch, known: BatchState, results: Path, *, is_resumable: bool) -> int:
     total = made.source.count()
     tally = Tally()
+
+    def report() -> None:
+        failed = tally.failed + tally.failed_earlier
+        advance(Done(tally.finished, tally.completed + tally.failed, failed))
+
     again = "the same command goes on" if is_resumable else "nothing was recorded, see --state"
     try:
         with open_results(results, known) as file, progress_bar(session, "lines", total) as advance:
-            run_batch(session.kennel, made, known, file, tally, lambda: advance(tally.finished, tally.failed))
+            run_batch(session.kennel, made, known, file, tally, report)
     except KeyboardInterrupt:
         fail(f"interrupted: {_count(tally, total)} finished; {again}")
         return EXIT_INTERRUPTED

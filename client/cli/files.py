@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, Task, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn
 from rich.text import Text
 
 from client.cli.session import Session
@@ -23,46 +25,45 @@ FormatOption = Annotated[
     typer.Option("--format", help="Default: by the file's name; standard input is JSONL."),
 ]
 
-# Called with what is done so far, and how much of it failed.
-Advance = Callable[[int, int], None]
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """How far a command is."""
+
+    total: int  # of the lines of the file
+    by_this_run: int
+    failed: int = 0
 
 
-class _Rate(TextColumn):
-    """Per second, over what this run has done."""
-
-    def __init__(self) -> None:
-        super().__init__("")
-
-    def render(self, task: Task) -> Text:
-        speed = task.finished_speed or task.speed
-        return Text("" if speed is None else f"{speed:,.0f}/s", style="cyan")
+Advance = Callable[[Done], None]
 
 
-class _Failures(TextColumn):
-    def __init__(self) -> None:
-        super().__init__("")
+class _Pace(ProgressColumn):
+    """Lines per second, and the time that the rest takes at this pace. Rich's own count earlier runs in."""
 
     def render(self, task: Task) -> Text:
-        failed = task.fields["failed"]
+        done: Done = task.fields["done"]
+        if not done.by_this_run or not task.elapsed:
+            return Text("")
+        rate = done.by_this_run / task.elapsed
+        left_s = None if task.remaining is None else round(task.remaining / rate)
+        left = "" if left_s is None else f"  {timedelta(seconds=left_s)} left"
+        return Text(f"{rate:,.0f}/s{left}", style="cyan")
+
+
+class _Failures(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        failed = task.fields["done"].failed
         return Text(f"{failed:,} failed", style="bold red" if failed else "dim")
 
 
 @contextmanager
 def progress_bar(session: Session, what: str, total: int | None) -> Iterator[Advance]:
-    """A bar with rate, remaining time and failures, on stderr; nothing when that is no terminal."""
-    columns = (
-        TextColumn(what),
-        BarColumn(),
-        MofNCompleteColumn(),
-        _Rate(),
-        TimeRemainingColumn(compact=True),
-        _Failures(),
-    )
-    is_shown = session.err.is_terminal and not session.as_json
-    with Progress(*columns, console=session.err, refresh_per_second=5, disable=not is_shown) as progress:
-        task = progress.add_task(what, total=total, failed=0)
-
-        def advance(done: int, failed: int) -> None:
-            progress.update(task, completed=done, failed=failed)
-
-        yield advance if is_shown else (lambda done, failed: None)
+    """A bar with pace, remaining time and failures, on stderr; nothing when that is no terminal."""
+    if not session.err.is_terminal or session.as_json:
+        yield lambda done: None
+        return
+    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), _Pace(), _Failures())
+    with Progress(*columns, console=session.err, refresh_per_second=5) as progress:
+        task = progress.add_task(what, total=total, done=Done(0, 0))
+        yield lambda done: progress.update(task, completed=done.total, done=done)

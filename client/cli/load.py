@@ -12,7 +12,7 @@ import typer
 from rich.text import Text
 
 from client.cli.collections import EmbedOption, definition
-from client.cli.files import RETRY_S, FileArgument, FormatOption, progress_bar
+from client.cli.files import RETRY_S, Done, FileArgument, FormatOption, progress_bar
 from client.cli.output import print_json
 from client.cli.session import Session, remote
 from client.errors import Conflict, InvalidInput, NotConfigured, TooLarge
@@ -57,7 +57,7 @@ def load(
             nonlocal stored
             stored += len(upserted.document_ids)
             reader.forget(len(upserted.document_ids))
-            advance(stored, 0)
+            advance(Done(stored, stored))
 
         try:
             session.kennel.documents.upsert_all(
