@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: run test bench lint install clean
+.PHONY: run test bench bench-batch lint install clean
 
 run: $(VENV)/.run            ## install, then start Redis, API, workers and Flower; ARGS="--no-demo" passes options
 	$(BIN)/kennel up $(ARGS)
@@ -14,6 +14,9 @@ test: $(VENV)/.test          ## install with the test tools, then run every test
 
 bench: $(VENV)/.test         ## Kennel beside a naive FastAPI + Celery app, one table
 	$(BIN)/python -m benchmarks $(ARGS)
+
+bench-batch: $(VENV)/.test   ## kennel batch of 5,000 lines: memory, CPU, rate; then the same with kills
+	$(BIN)/python -m benchmarks.batch $(ARGS)
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .

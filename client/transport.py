@@ -91,8 +91,7 @@ class Transport:
         Raises:
             NoAnswer: there was none, or the transport is closed.
         """
-        patience_s = self._timeouts.retry_s if self._has_answered else _FIRST_RETRY_S
-        give_up_at_s = time.monotonic() + min(patience_s, self._timeouts.retry_s)
+        began_s = time.monotonic()
         for attempt in range(TRIES_MAX):
             failure: NoAnswer | None = None
             answer: Answer | None = None
@@ -102,17 +101,18 @@ class Transport:
                 failure = error
             if answer is not None and answer.status not in _RETRIED:
                 return answer
-            wait_s = _backoff_s(attempt) if answer is None else answer.retry_after_s or _backoff_s(attempt)
-            is_last = not request.repeatable or time.monotonic() + wait_s > give_up_at_s
-            if is_last or self._closed.wait(wait_s):
+            asked_s = answer.retry_after_s if answer is not None else None
+            wait_s = asked_s or _backoff_s(attempt)
+            is_late = time.monotonic() + wait_s > began_s + self._patience_s()
+            if is_late or not request.repeatable or not self.sleep(wait_s):
                 break
         if answer is None:
             raise failure or NoAnswer("the connection is closed")
         return answer
 
-    def sleep(self, duration_s: float) -> None:
-        """Wait, but not beyond `close`."""
-        self._closed.wait(duration_s)
+    def sleep(self, duration_s: float) -> bool:
+        """Wait, but not beyond `close`; False when that cut it short."""
+        return not self._closed.wait(duration_s)
 
     def close(self) -> None:
         """End every connection; requests under way raise NoAnswer. Safe from any thread, and twice."""
@@ -122,6 +122,11 @@ class Transport:
                 if connection.sock is not None:
                     connection.sock.shutdown(socket.SHUT_RDWR)
             connection.close()
+
+    def _patience_s(self) -> float:
+        """For how long a request is repeated."""
+        retry_s = self._timeouts.retry_s
+        return retry_s if self._has_answered else min(retry_s, _FIRST_RETRY_S)
 
     def _send_once(self, request: Request) -> Answer:
         if self._closed.is_set():
