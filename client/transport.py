@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 
 import orjson
 
-from client.errors import NoAnswer
+from client.errors import NoAnswer, NotConfigured
 from client.target import Target, Timeouts
 
 T = TypeVar("T")
@@ -75,10 +75,10 @@ class Transport:
     def __init__(self, target: Target, timeouts: Timeouts) -> None:
         self._target = target
         self._timeouts = timeouts
-        self._headers = target.headers()
+        self._headers = {"Host": target.url.netloc, **target.headers()}
         self._tls = ssl.create_default_context() if target.url.scheme == "https" else None
-        self._idle: list[http.client.HTTPConnection] = []
-        self._open: set[http.client.HTTPConnection] = set()
+        self._idle: list[socket.socket] = []
+        self._open: set[socket.socket] = set()
         self._closed = threading.Event()
         self._has_answered = False
 
@@ -117,11 +117,10 @@ class Transport:
     def close(self) -> None:
         """End every connection; requests under way raise NoAnswer. Safe from any thread, and twice."""
         self._closed.set()
-        for connection in list(self._open):
+        for sock in list(self._open):
             with contextlib.suppress(OSError):
-                if connection.sock is not None:
-                    connection.sock.shutdown(socket.SHUT_RDWR)
-            connection.close()
+                sock.shutdown(socket.SHUT_RDWR)  # wakes the thread that reads from it
+            sock.close()
 
     def _patience_s(self) -> float:
         """For how long a request is repeated."""
@@ -129,61 +128,81 @@ class Transport:
         return retry_s if self._has_answered else min(retry_s, _FIRST_RETRY_S)
 
     def _send_once(self, request: Request) -> Answer:
+        raw = self._encoded(request)
         if self._closed.is_set():
             raise NoAnswer("the client is closed; make a new one")
-        connection = self._take()
+        sock: socket.socket | None = None
         try:
-            if connection.sock is None:
-                connection.connect()
-            connection.sock.settimeout(self._timeouts.read_s + request.hold_s)
-            headers = {**self._headers, **request.headers}
-            path = f"{self._target.url.path}{request.path}"
-            connection.request(request.method, path, request.body or None, headers)
-            response = connection.getresponse()
-            body = response.read(ANSWER_MAX_BYTES + 1)
+            sock = self._take() or self._connect()
+            sock.settimeout(self._timeouts.read_s + request.hold_s)
+            answer, is_kept = _exchange(sock, request.method, raw)
         except (OSError, http.client.HTTPException) as error:
-            self._drop(connection)
+            self._drop(sock)
             raise NoAnswer(self._no_answer(error)) from error
         except BaseException:  # interrupted between request and answer: the next answer would be this one's
-            self._drop(connection)
+            self._drop(sock)
             raise
-        if len(body) > ANSWER_MAX_BYTES:
-            self._drop(connection)
-            raise NoAnswer(f"the answer is over {ANSWER_MAX_BYTES:,} bytes; ask for fewer documents")
-        self._idle.append(connection)
+        if is_kept:
+            self._idle.append(sock)
+        else:
+            self._drop(sock)
         self._has_answered = True
-        return Answer(response.status, response.headers, body)
+        return answer
 
-    def _take(self) -> http.client.HTTPConnection:
-        """A connection that is open as far as can be told, or a new one."""
+    def _encoded(self, request: Request) -> bytes:
+        """Head and body in one piece, so that the server reads both at once.
+
+        Raises:
+            NotConfigured: a line break in a header, which would be a header of its own.
+        """
+        headers = {**self._headers, **request.headers, "Content-Length": str(len(request.body))}
+        lines = [f"{request.method} {self._target.url.path}{request.path} HTTP/1.1"]
+        lines += [f"{name}: {value}" for name, value in headers.items()]
+        if any("\n" in line or "\r" in line for line in lines):
+            raise NotConfigured("a key, namespace or idempotency key has a line break in it; remove that")
+        return "\r\n".join([*lines, "", ""]).encode() + request.body
+
+    def _take(self) -> socket.socket | None:
+        """A kept connection that is open as far as can be told."""
         while self._idle:
             try:
-                connection = self._idle.pop()
+                sock = self._idle.pop()
             except IndexError:  # another thread was faster
-                break
-            if connection.sock is not None and not _is_ended(connection.sock):
-                return connection
-            self._drop(connection)
-        connection = self._connect()
-        self._open.add(connection)
-        return connection
+                return None
+            if not _is_ended(sock):
+                return sock
+            self._drop(sock)
+        return None
 
-    def _connect(self) -> http.client.HTTPConnection:
-        host, port = self._target.url.hostname, self._target.url.port
-        assert host is not None
+    def _connect(self) -> socket.socket:
+        url = self._target.url
+        port = url.port or (80 if self._tls is None else 443)
+        sock = socket.create_connection((url.hostname, port), self._timeouts.connect_s)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if self._tls is not None:
-            return http.client.HTTPSConnection(
-                host, port, timeout=self._timeouts.connect_s, context=self._tls
-            )
-        return http.client.HTTPConnection(host, port, timeout=self._timeouts.connect_s)
+            sock = self._tls.wrap_socket(sock, server_hostname=url.hostname)
+        self._open.add(sock)
+        return sock
 
-    def _drop(self, connection: http.client.HTTPConnection) -> None:
-        connection.close()
-        self._open.discard(connection)
+    def _drop(self, sock: socket.socket | None) -> None:
+        if sock is not None:
+            sock.close()
+            self._open.discard(sock)
 
     def _no_answer(self, error: Exception) -> str:
         reason = str(error) or type(error).__name__
         return f"{self._target.origin} gave no answer ({reason}); is `kennel up` running there?"
+
+
+def _exchange(sock: socket.socket, method: str, raw: bytes) -> tuple[Answer, bool]:
+    """Send a request; its answer, and whether the connection can be used again."""
+    sock.sendall(raw)
+    with http.client.HTTPResponse(sock, method=method) as response:
+        response.begin()
+        body = response.read(ANSWER_MAX_BYTES + 1)
+        if len(body) > ANSWER_MAX_BYTES:
+            raise http.client.HTTPException(f"it is over {ANSWER_MAX_BYTES:,} bytes; ask for fewer documents")
+        return Answer(response.status, response.headers, body), not response.will_close
 
 
 def _is_ended(sock: socket.socket) -> bool:

@@ -6,7 +6,18 @@ import threading
 
 import pytest
 
-from client import ApiError, Kennel, KennelError, NoAnswer, NotFound, Timeouts, Unavailable, errors
+from client import (
+    ApiError,
+    Kennel,
+    KennelError,
+    NoAnswer,
+    NotConfigured,
+    NotFound,
+    Timeouts,
+    Unavailable,
+    errors,
+    transport,
+)
 from client.transport import Transport, _backoff_s, _is_ended
 from tests.unit.client.fake_server import API_KEY, Reply, at, execution, fake_server, refusal
 from tests.waiting import wait_until
@@ -44,9 +55,8 @@ def test_retry_after_is_honoured(sleeps: list[float]) -> None:
 
 def test_it_is_not_waited_longer_than_repeats_may_take(sleeps: list[float]) -> None:
     too_long = Reply(503, {}, {"Retry-After": "11"})
-    with fake_server(too_long, at(1)) as server, server.client() as kennel:
-        with pytest.raises(Unavailable):
-            kennel.get("books", "exec_1")
+    with fake_server(too_long, at(1)) as server, server.client() as kennel, pytest.raises(Unavailable):
+        kennel.get("books", "exec_1")
     assert sleeps == []
 
 
@@ -61,16 +71,17 @@ def test_a_create_is_sent_once(sleeps: list[float]) -> None:
 
 
 def test_other_refusals_are_not_repeated(sleeps: list[float]) -> None:
-    with fake_server(refusal(404)) as server, server.client() as kennel:
-        with pytest.raises(NotFound):
-            kennel.get("books", "exec_1")
+    with fake_server(refusal(404)) as server, server.client() as kennel, pytest.raises(NotFound):
+        kennel.get("books", "exec_1")
     assert sleeps == []
 
 
 def test_a_server_that_is_not_there_is_given_up() -> None:
-    with Kennel("http://127.0.0.1:1", api_key=API_KEY, timeouts=Timeouts(retry_s=0)) as kennel:
-        with pytest.raises(NoAnswer, match=r"http://127\.0\.0\.1:1 gave no answer"):
-            kennel.get("books", "exec_1")
+    with (
+        Kennel("http://127.0.0.1:1", api_key=API_KEY, timeouts=Timeouts(retry_s=0)) as kennel,
+        pytest.raises(NoAnswer, match=r"http://127\.0\.0\.1:1 gave no answer"),
+    ):
+        kennel.get("books", "exec_1")
 
 
 def test_a_connection_is_kept() -> None:
@@ -86,7 +97,7 @@ def test_a_connection_that_the_server_ended_is_not_used_again() -> None:
     with fake_server(Reply(200, execution(), hang_up=True), created) as server, server.client() as kennel:
         kennel.get("books", "exec_1")
         [connection] = kennel._transport._idle
-        wait_until(lambda: _is_ended(connection.sock), 5, "the server's end of the connection")
+        wait_until(lambda: _is_ended(connection), 5, "the server's end of the connection")
         assert kennel.retrievers.create({}).resource_id == "ret_1"
 
 
@@ -125,9 +136,12 @@ def test_a_refusal_is_an_error_of_its_own_class(
     status: int, error_class: type[ApiError], sleeps: list[float]
 ) -> None:
     reply = refusal(status, "the reason", place="here")
-    with fake_server(reply) as server, server.client(timeouts=Timeouts(retry_s=0)) as kennel:
-        with pytest.raises(ApiError, match="the reason") as raised:
-            kennel.get("books", "exec_1")
+    with (
+        fake_server(reply) as server,
+        server.client(timeouts=Timeouts(retry_s=0)) as kennel,
+        pytest.raises(ApiError, match="the reason") as raised,
+    ):
+        kennel.get("books", "exec_1")
     assert type(raised.value) is error_class
     assert (raised.value.status, raised.value.code) == (status, "some_code")
     assert raised.value.details == {"place": "here"}
@@ -135,17 +149,23 @@ def test_a_refusal_is_an_error_of_its_own_class(
 
 @pytest.mark.parametrize("body", [b"<html>Bad gateway", b"[]", b'{"error": "text"}'])
 def test_an_error_of_somebody_else_says_so(body: bytes) -> None:
-    with fake_server(Reply(502, body)) as server, server.client() as kennel:
-        with pytest.raises(ApiError, match="answered 502 without Kennel's error body") as raised:
-            kennel.get("books", "exec_1")
+    with (
+        fake_server(Reply(502, body)) as server,
+        server.client() as kennel,
+        pytest.raises(ApiError, match="answered 502 without Kennel's error body") as raised,
+    ):
+        kennel.get("books", "exec_1")
     assert raised.value.status == 502
 
 
 @pytest.mark.parametrize("body", [b"<html>Welcome", b"[]", b"{}", b'{"status": 1}'])
 def test_an_answer_of_somebody_else_says_so(body: bytes) -> None:
-    with fake_server(Reply(200, body)) as server, server.client() as kennel:
-        with pytest.raises(NoAnswer, match="check the URL"):
-            kennel.get("books", "exec_1")
+    with (
+        fake_server(Reply(200, body)) as server,
+        server.client() as kennel,
+        pytest.raises(NoAnswer, match="check the URL"),
+    ):
+        kennel.get("books", "exec_1")
 
 
 def test_every_request_has_the_key_and_the_namespace() -> None:
@@ -155,6 +175,24 @@ def test_every_request_has_the_key_and_the_namespace() -> None:
     assert asked.path == "/v1/retrievers/books%2Fof%20mine/executions/exec_1"
     assert asked.headers["Authorization"] == f"Bearer {API_KEY}"
     assert asked.headers["X-Namespace"] == "ns"
+
+
+def test_a_line_break_does_not_become_a_header() -> None:
+    with fake_server(at(1)) as server, server.client() as kennel:
+        with pytest.raises(NotConfigured, match="line break"):
+            kennel.submit("books", {}, idempotency_key="a\r\nX-Namespace: other")
+        assert server.asked == []
+
+
+def test_an_answer_that_is_too_long_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transport, "ANSWER_MAX_BYTES", 100)
+    client_options = {"timeouts": Timeouts(retry_s=0)}
+    with (
+        fake_server(at(1)) as server,
+        server.client(**client_options) as kennel,
+        pytest.raises(NoAnswer, match="over 100 bytes"),
+    ):
+        kennel.get("books", "exec_1")
 
 
 def test_waits_grow_to_a_bound() -> None:
