@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: run test bench bench-search bench-ingest quality lint install clean
+.PHONY: run test bench bench-search bench-ingest bench-batch quality lint install clean
 
 run: $(VENV)/.run            ## install, then start Redis, API, workers and Flower; ARGS="--no-demo" passes options
 	$(BIN)/kennel up $(ARGS)
@@ -20,6 +20,9 @@ bench-search bench-ingest: bench-%: $(VENV)/.test  ## in-process search beside S
 
 quality: $(VENV)/.test       ## how good the search is, beside bm25s, on a judged collection
 	$(BIN)/python -m benchmarks.quality
+
+bench-batch: $(VENV)/.test   ## kennel batch of 5,000 lines: memory, CPU, rate; then the same with kills
+	$(BIN)/python -m benchmarks.batch $(ARGS)
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .

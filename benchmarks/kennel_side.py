@@ -40,6 +40,7 @@ class Kennel:
         self.settings = settings
         self.redis = redis
         self.api = api
+        self.api_key = api_key
         self._directory = directory
         self._headers = {"Authorization": f"Bearer {api_key}"}
         self._ledger = Ledger(redis.client, settings, "bench")

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from client.cli import batch, collections, executions, load, retrievers
 from ops import keys_cli
 from ops.options import load_settings
 from ops.up import up
@@ -19,6 +20,10 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+for commands in (executions.app, batch.app, load.app):
+    app.add_typer(commands)
+app.add_typer(retrievers.app, name="retrievers")
+app.add_typer(collections.app, name="collections")
 app.add_typer(keys_cli.app, name="keys")
 
 

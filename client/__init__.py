@@ -1,0 +1,61 @@
+"""The Python client of Kennel, over HTTP only: `from client import Kennel`."""
+
+from client.errors import (
+    ApiError,
+    BadRequest,
+    Conflict,
+    ExecutionFailed,
+    Forbidden,
+    Gone,
+    InvalidInput,
+    KennelError,
+    LimitExceeded,
+    NoAnswer,
+    NotConfigured,
+    NotFound,
+    OutcomeUnknown,
+    TooLarge,
+    Unauthorized,
+    Unavailable,
+    WaitTimeout,
+)
+from client.kennel import Kennel
+from client.models import (
+    Cancellation,
+    Execution,
+    ExecutionSummary,
+    Outcome,
+    Resource,
+    StageProgress,
+    Upserted,
+)
+from client.target import Timeouts
+
+__all__ = [
+    "ApiError",
+    "BadRequest",
+    "Cancellation",
+    "Conflict",
+    "Execution",
+    "ExecutionFailed",
+    "ExecutionSummary",
+    "Forbidden",
+    "Gone",
+    "InvalidInput",
+    "Kennel",
+    "KennelError",
+    "LimitExceeded",
+    "NoAnswer",
+    "NotConfigured",
+    "NotFound",
+    "Outcome",
+    "OutcomeUnknown",
+    "Resource",
+    "StageProgress",
+    "Timeouts",
+    "TooLarge",
+    "Unauthorized",
+    "Unavailable",
+    "Upserted",
+    "WaitTimeout",
+]
