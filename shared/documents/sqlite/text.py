@@ -33,17 +33,22 @@ def search_statement(
     `payloads`.
     """
     parameters = Parameters()
-    hits = (
-        "SELECT document_key, rank AS hit_rank"
-        " FROM document_text CROSS JOIN documents ON document_key = document_text.rowid"
-        f" WHERE document_text MATCH {parameters.bind(match)}"
-        f" AND {compile_where(where or And(()), parameters)}"
-        f" ORDER BY rank, document_id LIMIT {parameters.bind(limit)}"
-    )
-    kept = compile_where(keep or And(()), parameters)
     content = "CAST(json(payload) AS BLOB)" if payloads else "x''"
+    most = parameters.bind(limit)
+    index, matches = "document_text", f"document_text MATCH {parameters.bind(match)}"
+    if where is not None:
+        index += " CROSS JOIN documents ON document_key = document_text.rowid"
+        matches += f" AND {compile_where(where, parameters)}"
+    # Ties go by document_id, but only the best few are worth looking that up: those down to the last rank.
     sql = (
-        f"SELECT document_id, CASE WHEN {kept} THEN {content} END, -hit_rank"
-        f" FROM ({hits}) CROSS JOIN documents USING (document_key) ORDER BY hit_rank, document_id"
+        "WITH hits AS MATERIALIZED (SELECT document_text.rowid AS document_key, rank AS hit_rank"
+        f" FROM {index} WHERE {matches}),"
+        " last AS (SELECT max(hit_rank) AS last_rank"
+        f" FROM (SELECT hit_rank FROM hits ORDER BY hit_rank LIMIT {most})),"
+        " best AS (SELECT document_key, hit_rank FROM last CROSS JOIN hits"
+        " CROSS JOIN documents USING (document_key)"
+        f" WHERE hit_rank <= last_rank ORDER BY hit_rank, document_id LIMIT {most})"
+        f" SELECT document_id, CASE WHEN {compile_where(keep or And(()), parameters)} THEN {content} END,"
+        " -hit_rank FROM best CROSS JOIN documents USING (document_key) ORDER BY hit_rank, document_id"
     )
     return sql, parameters.values
