@@ -18,8 +18,9 @@ def _refuse(value: Any) -> Any:
     raise ValueError("is not supported yet; leave it out")
 
 
-def _printable(value: str) -> str:
-    if not value.isprintable():
+def _printable(value: str | None) -> str | None:
+    """None is for the field's type to take or refuse."""
+    if value is not None and not value.isprintable():
         raise ValueError("must not contain control characters")
     return value
 

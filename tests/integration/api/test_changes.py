@@ -210,3 +210,17 @@ def test_a_namespace_is_changed_and_counted(root: httpx.Client, method: str) -> 
     other = ok(root.post("/v1/namespaces", json={"namespace_name": f"other {method}"}))
     taken = {"namespace_name": f"after {method}"}
     refused(root.request(method, f"/v1/namespaces/{other['namespace_id']}", json=taken), 409)
+
+
+def test_a_null_name_stays_as_it_is(api: httpx.Client, made: dict[str, Any]) -> None:
+    namespace = api.headers["X-Namespace"]
+    for path, kind in (
+        (f"/v1/namespaces/{namespace}", "namespace"),
+        ("/v1/collections/books", "collection"),
+        ("/v1/retrievers/r", "retriever"),
+    ):
+        name = f"{kind}_name"
+        before = ok(api.get(path))
+        answer = ok(api.patch(path, json={name: None, "description": "new"}))
+        after = answer.get("retriever", answer)
+        assert (after[name], after["description"]) == (before[name], "new")
