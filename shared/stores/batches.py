@@ -120,7 +120,7 @@ def _batch(batch_id: str, found: Sequence[bytes | None]) -> Batch:
         last_line=int(last_line or 0),
         submitted=int(submitted or 0),
         finished=int(finished or 0),
-        counts={status: int(count or 0) for status, count in zip(Status, counts, strict=True)},
+        counts={status.value: int(count or 0) for status, count in zip(Status, counts, strict=True)},
         mark=(int(mark_ms), int(mark or 0)) if mark_ms else None,
     )
 
