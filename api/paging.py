@@ -12,6 +12,7 @@ from api.schemas.common import PagingBody
 DEFAULT_LIMIT = 20
 LIMIT_MAX = 1_000
 OFFSET_MAX = 10_000
+PAGE_MAX = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,9 @@ class PagingQuery:
     limit: Annotated[int | None, Query(ge=1, le=LIMIT_MAX, description="Page size.")] = None
     page_size: Annotated[int | None, Query(ge=1, le=LIMIT_MAX, description="Another name of limit.")] = None
     offset: Annotated[int | None, Query(ge=0, le=OFFSET_MAX, description="Entries to skip.")] = None
-    page: Annotated[int | None, Query(ge=1, description="1-based; offset = (page - 1) * limit.")] = None
+    page: Annotated[
+        int | None, Query(ge=1, le=PAGE_MAX, description="1-based; offset = (page - 1) * limit.")
+    ] = None
     cursor: Annotated[str | None, Query(description="next_cursor of the page before.")] = None
     next_cursor: Annotated[str | None, Query(description="Another name of cursor.")] = None
     after: Annotated[str | None, Query(description="Another name of cursor.")] = None

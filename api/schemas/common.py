@@ -64,7 +64,7 @@ class PagingBody(RequestModel):
     limit: Annotated[StrictInt | None, Field(ge=1, le=1_000)] = None
     page_size: Annotated[StrictInt | None, Field(ge=1, le=1_000, description="Another name of limit.")] = None
     offset: Annotated[StrictInt | None, Field(ge=0, le=10_000)] = None
-    page: Annotated[StrictInt | None, Field(ge=1)] = None
+    page: Annotated[StrictInt | None, Field(ge=1, le=1_000_000)] = None
     cursor: str | None = None
     include_total: StrictBool | None = None
 

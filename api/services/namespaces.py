@@ -28,7 +28,7 @@ from api.services.listing import Lister, Listing
 from api.services.retrievers import RetrieverService
 from shared import ids, keys
 from shared.clock import utc_now_iso
-from shared.errors import Forbidden, KennelError, NotFound
+from shared.errors import BadRequest, Forbidden, KennelError, NotFound
 from shared.logs import log_event
 from shared.models.resource import Resource
 from shared.stores.resources import DeletedNamespaces, ResourceStore
@@ -101,7 +101,7 @@ class NamespaceService:
         """Of those that exist and that the key may use, by what they were asked for."""
         found: dict[str, NamespaceStats] = {}
         for identifier in dict.fromkeys(identifiers):
-            with suppress(NotFound):
+            with suppress(NotFound, BadRequest):  # BadRequest: an empty name
                 found[identifier] = await self.stats(principal, identifier)
         return found
 

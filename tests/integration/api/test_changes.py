@@ -204,7 +204,7 @@ def test_a_namespace_is_changed_and_counted(root: httpx.Client, method: str) -> 
         "document_count_complete": True,
         "collection_count": 0,
     }
-    asked = [f"after {method}", "nope", created["namespace_id"]]
+    asked = [f"after {method}", "nope", created["namespace_id"], ""]
     counted = ok(root.post("/v1/namespaces/stats/batch", json={"namespace_ids": asked}))["stats"]
     assert sorted(counted) == sorted([asked[0], asked[2]])
     other = ok(root.post("/v1/namespaces", json={"namespace_name": f"other {method}"}))

@@ -281,7 +281,7 @@ def test_paging_parameters_have_their_precedence(api: httpx.Client, books: str) 
 
 
 @pytest.mark.parametrize(
-    "query", [{"limit": 0}, {"limit": 1001}, {"offset": -1}, {"offset": 10001}, {"page": 0}]
+    "query", [{"limit": 0}, {"limit": 1001}, {"offset": -1}, {"offset": 10001}, {"page": 0}, {"page": 10**12}]
 )
 def test_paging_out_of_range_is_422(api: httpx.Client, books: str, query: dict[str, int]) -> None:
     path = "/v1/collections/books/documents/list"
