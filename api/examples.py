@@ -136,6 +136,19 @@ PARAMETERS: dict[str, str] = {
 
 # Name of a model -> an example of it.
 MODELS: dict[str, Any] = {
+    "ApiKeyCreate": {"name": "laptop", "permissions": ["read", "write"]},
+    "ApiKeyUpdate": {"description": "of the laptop", "permissions": ["read"]},
+    "AggregationRequest": {
+        "aggregations": [{"function": "count", "alias": "documents"}],
+        "group_by": [{"field": "module"}],
+    },
+    "DocumentBatchUpdate": {
+        "updates": [{"document_id": _DOCUMENT_ID, "update_data": {"metadata.status": "read"}}]
+    },
+    "DocumentBulkUpdate": {
+        "filters": {"field": "kind", "operator": "eq", "value": "class"},
+        "update_data": {"metadata.status": "read"},
+    },
     # What is sent
     "NamespaceCreate": {"namespace_name": "books"},
     "NamespaceChange": {"description": "What we have read."},
@@ -198,13 +211,14 @@ MODELS: dict[str, Any] = {
         "organization_id": "org_kennel",
         "organization_name": "kennel",
         "account_type": "self_hosted",
-        "user_email": None,
+        "user_email": "user@example.com",
         "key": {
             "name": "laptop",
             "key_type": "standard",
             "permissions": ["read", "write"],
             "expires_at": None,
             "default_wait_s": None,
+            "namespaces": None,
         },
         "rate_limits": {},
         "principal_scoped": False,

@@ -23,18 +23,20 @@ User = Annotated[
 ]
 
 
-@router.post("", summary="Create an API key", responses=answers(ApiKeyWithSecret, 400, 403, 409, 422, 504))
+@router.post(
+    "", summary="Create an API key", responses=answers(ApiKeyWithSecret, 400, 403, 404, 409, 422, 504)
+)
 async def create(context: ContextDep, caller: AdminDep, user_email: User, body: ApiKeyCreate) -> Response:
     """The answer holds the secret, which is stored nowhere. A key cannot grant more than it has."""
     return json_response(await context.api_key_service.create(caller, user_email, body))
 
 
-@router.get("", summary="List API keys", responses=answers(ApiKeyList, 403, 422))
+@router.get("", summary="List API keys", responses=answers(ApiKeyList, 403, 404, 422))
 async def list_all(
     context: ContextDep,
     caller: AdminDep,
     user_email: User,
-    include_revoked: bool = False,
+    include_revoked: Annotated[bool, Query(description="Add the revoked ones.")] = False,
     include_session_keys: Annotated[
         bool, Query(description="There are no session keys, so both values list the same.")
     ] = False,

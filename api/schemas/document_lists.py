@@ -113,11 +113,15 @@ class ListQuery:
     group_by: Annotated[str | None, Query(description="A field.")] = None
     expand: Annotated[str | None, Query(description="Fields separated by commas.")] = None
     partition: Annotated[str | None, Query(description='As JSON: `{"index": 0, "count": 4}`.')] = None
-    return_vectors: bool = False
+    return_vectors: Annotated[
+        bool, Query(description="Add each vector at the document's root, under its name.")
+    ] = False
     return_vector_names: Annotated[
         str | None, Query(description="Names separated by commas; `true` lists them.")
     ] = None
-    return_presigned_urls: bool = False
+    return_presigned_urls: Annotated[
+        bool, Query(description="Documents hold no blobs, so there is nothing to sign.")
+    ] = False
 
 
 class DocumentGroup(BaseModel):

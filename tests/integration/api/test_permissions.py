@@ -39,12 +39,17 @@ OPERATIONS = _operations()
 KEYED = [pytest.param(*each, id=f"{each[0]} {each[1]}") for each in OPERATIONS if each[1] not in ANONYMOUS]
 
 
+_READ_BY_POST = ("/list", "/list/batch", "/batch-get", "/aggregate", "/distinct", "/stats/batch")
+
+
 def _needed(method: str, path: str) -> Permission:
     if "/api-keys" in path:
         return "admin"
     if method == "DELETE":
         return "delete"
-    reads = path.endswith(("/list", "/batch-get")) or "/execute" in path
+    # Whoever may read may run what reads, and cancel it.
+    runs = "/execute" in path or path.startswith("/v1/batches") or path.endswith("/cancel")
+    reads = runs or path.endswith(_READ_BY_POST)
     return "read" if method == "GET" or reads else "write"
 
 
