@@ -19,6 +19,7 @@ from shared.documents.sqlite.turns import write_turn
 from shared.errors import Unavailable
 
 BATCH = 10
+BATCHES = 100  # enough that two writers meet, also where one starts late
 ROOT = Path(__file__).parents[3]
 # Says "ready", waits for a line, then writes batch after batch (documents <name>_<batch>_<n>, and one which
 # all writers share) and prints the number of each batch once it is acknowledged.
@@ -65,14 +66,14 @@ def go(writer: subprocess.Popen[str]) -> None:
 def test_two_processes_write_at_once_and_nothing_is_lost(
     store: DocumentStore, ref: CollectionRef, directory: Path
 ) -> None:
-    writers = [start_writer(directory, ref, name, batches=20) for name in ("ant", "bee")]
+    writers = [start_writer(directory, ref, name, batches=BATCHES) for name in ("ant", "bee")]
     for writer in writers:
         go(writer)
     outputs = [writer.communicate(timeout=30)[0].split() for writer in writers]
-    assert outputs == [[str(batch) for batch in range(20)]] * 2
-    hits = [store.search_text(ref, name, limit=1000).documents for name in ("ant", "bee")]
-    assert [len(documents) for documents in hits] == [20 * BATCH] * 2
-    assert store.count(ref) == 2 * 20 * BATCH + 1
+    assert outputs == [[str(batch) for batch in range(BATCHES)]] * 2
+    hits = [store.search_text(ref, name, limit=2 * BATCHES * BATCH).documents for name in ("ant", "bee")]
+    assert [len(documents) for documents in hits] == [BATCHES * BATCH] * 2
+    assert store.count(ref) == 2 * BATCHES * BATCH + 1
     (ant_from, ant_to), (bee_from, bee_to) = (
         (min(times), max(times))
         for times in ([d.payload["_internal"]["created_at"] for d in h] for h in hits)
