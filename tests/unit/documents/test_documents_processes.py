@@ -130,14 +130,18 @@ def in_child(action: Callable[[], object]) -> str:
     return answer
 
 
-def test_a_store_in_use_can_cross_a_fork(store: DocumentStore, ref: CollectionRef) -> None:
+def test_a_store_in_use_can_cross_a_fork(store: DocumentStore, ref: CollectionRef, directory: Path) -> None:
+    def opened() -> int:
+        """Here; those of other tests may be collected at any time."""
+        return sum(each.filename.startswith(str(directory)) for each in apsw.connections())
+
     store.upsert(ref, [DocumentWrite("parent", {"n": 1})])
-    inherited = len(apsw.connections())
+    inherited = opened()
 
     def child() -> tuple[list[str], int]:
         store.upsert(ref, [DocumentWrite("child", {"n": 2})])
         found = [document.document_id for document in store.select(ref, limit=9)]
-        return found, len(apsw.connections()) - inherited
+        return found, opened() - inherited
 
     assert in_child(child) == "(['child', 'parent'], 1)"  # by a connection of its own
     store.upsert(ref, [DocumentWrite("parent_again", {"n": 3})])
