@@ -32,7 +32,7 @@ from api.services.collection_features import (
 from api.services.listing import Lister, Listing
 from shared import ids, keys
 from shared.clock import utc_now_iso
-from shared.documents.store import CollectionRef
+from shared.documents.store import CollectionRef, CollectionShape, DocumentStore, TextEmbedding
 from shared.errors import Conflict, InvalidInput, KennelError, OutcomeUnknown
 from shared.models.resource import Resource
 from shared.stores.resources import ResourceStore
@@ -79,9 +79,9 @@ class CollectionService:
         collection = _collection(ids.collection_id(), request, extractor, is_system=is_system)
         ref = CollectionRef(namespace_id, collection.collection_id)
         # First its place, then its record: a crash in between leaves an empty file, not a broken collection.
-        await self._pool.run(lambda documents: documents.create_collection(ref, embedding))
-        shape = await self._pool.run(lambda documents: documents.shape(ref))
-        collection.vector_indexes = vector_indexes(shape)
+        collection.vector_indexes = vector_indexes(
+            await self._pool.run(lambda documents: _made(documents, ref, embedding))
+        )
         try:
             await self._store.create(
                 namespace_id,
@@ -204,6 +204,11 @@ def _collection(
         updated_at=now,
         is_system=is_system,
     )
+
+
+def _made(documents: DocumentStore, ref: CollectionRef, embedding: TextEmbedding | None) -> CollectionShape:
+    documents.create_collection(ref, embedding)
+    return documents.shape(ref)
 
 
 def _refuse_reserved(name: str | None) -> None:

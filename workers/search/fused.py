@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from shared.documents import CollectionRef, DocumentStore
-from shared.filters import Filter
+from shared.filters import Filter, ranked
 from shared.models.document import Document
 from workers.search.fusion import Method, Ranking, fuse
 from workers.search.rankers import ByVectors, Ranker, Scope
@@ -62,8 +62,7 @@ class FusedSearch:
     regroup: Regroup | None = None
 
     def filters_behind(self, refs: Sequence[CollectionRef]) -> bool:
-        alone = self._alone(refs)
-        return alone is not None and not alone.min_score and self.regroup is None
+        return self._alone(refs) is not None
 
     def fetch(
         self, store: DocumentStore, refs: Sequence[CollectionRef], where: Filter | None, keep: Filter | None
@@ -82,7 +81,7 @@ class FusedSearch:
         self, store: DocumentStore, refs: Sequence[CollectionRef], where: Filter | None, keep: Filter | None
     ) -> tuple[list[Document], int]:
         """(the documents, how many there were before `keep`)."""
-        if self.filters_behind(refs) and (alone := self._alone(refs)):
+        if alone := self._alone(refs):
             limit = min(alone.top_k, self.final_top_k or alone.top_k)
             scope = Scope(alone.refs or refs, both(where, alone.where), keep, limit, payloads=True)
             hits = alone.ranker.rank(store, scope)
@@ -98,37 +97,40 @@ class FusedSearch:
         return documents, len(documents)
 
     def _alone(self, refs: Sequence[CollectionRef]) -> Search | None:
-        """The only search, when it has only one collection: the engine does all of it."""
-        searches = self.searches or ()
-        is_alone = len(searches) == 1 and len(searches[0].refs or self.refs or refs) == 1
-        return searches[0] if is_alone else None
+        """The only search, of one collection, with nothing to do afterwards: the engine does it all."""
+        if self.searches is None or len(self.searches) != 1 or self.regroup is not None:
+            return None
+        [search] = self.searches
+        has_one_collection = len(search.refs or self.refs or refs) == 1
+        return search if has_one_collection and not search.min_score else None
 
     def _all_refs(self, refs: Sequence[CollectionRef]) -> list[CollectionRef]:
         return list(dict.fromkeys(ref for search in self.searches or () for ref in search.refs or refs))
 
     def _awaiting(self, store: DocumentStore, refs: Sequence[CollectionRef]) -> int | None:
         """How many documents wait for an embedding that a search here could have found; None: no vectors."""
-        searched = [
+        searched = dict.fromkeys(
             ref
             for search in self.searches or ()
             if isinstance(search.ranker, ByVectors)
             for ref in search.refs or refs
-        ]
-        for ref in dict.fromkeys(searched):
+        )
+        for ref in searched:
             self.await_embeddings(ref)
-        return sum(store.backlog(ref).count for ref in dict.fromkeys(searched)) if searched else None
+        return sum(store.backlog(ref).count for ref in searched) if searched else None
 
     def _facet(
         self, store: DocumentStore, refs: Sequence[CollectionRef], where: Filter | None, facet: Facet
     ) -> dict[str, Any]:
         limit = facet.limit if len(refs) == 1 else _FACET_VALUES_MAX
         counts: Counter[tuple[int, Any]] = Counter()
+        values: dict[tuple[int, Any], Any] = {}
         for ref in refs:
             for value, count in store.facet(ref, facet.path, where=where, limit=limit):
-                counts[_type_rank(value), value] += count
-        ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-        values = [{"value": value, "count": count} for (_, value), count in ordered[: facet.limit]]
-        return {"key": facet.path, "values": values}
+                counts[ranked(value)] += count
+                values.setdefault(ranked(value), value)
+        ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))[: facet.limit]
+        return {"key": facet.path, "values": [{"value": values[key], "count": n} for key, n in ordered]}
 
 
 def _ranking(
@@ -158,8 +160,3 @@ def _read(store: DocumentStore, refs: Sequence[CollectionRef], ranked: Sequence[
             read[document.collection_id, document.document_id] = document
     found = [(read.get((each.collection_id, each.document_id)), each.score or 0.0) for each in ranked]
     return [document.with_score(score) for document, score in found if document is not None]
-
-
-def _type_rank(value: Any) -> int:
-    """The order of values of different types: boolean, number, text."""
-    return 0 if isinstance(value, bool) else 2 if isinstance(value, str) else 1
