@@ -52,11 +52,11 @@ def start_redis(directory: Path, port: int) -> subprocess.Popen[bytes]:
         start_new_session=True,
     )
     with redis.Redis(port=port, socket_timeout=2) as client:
-        wait_until(lambda: _answers(client), 20, "the Redis server to start")
+        wait_until(lambda: answers(client), 20, "the Redis server to start")
     return process
 
 
-def _answers(client: redis.Redis) -> bool:
+def answers(client: redis.Redis) -> bool:
     try:
         return bool(client.ping())
     except redis.ConnectionError:

@@ -19,6 +19,7 @@ import pytest
 from redis import Redis
 
 from ops.redis_probe import connect
+from tests.servers import answers
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -153,6 +154,7 @@ def kennel(directory: Path, first: Ended) -> Iterator[Running]:
 @pytest.fixture
 def redis(kennel: Running) -> Iterator[Redis]:
     with connect((kennel.data_dir / "redis_url").read_text().strip()) as client:
+        wait_until(lambda: answers(client), RESTART_S, "Redis answers")  # another test may have killed it
         yield client
 
 
