@@ -14,6 +14,7 @@ from mixpeek.api.retrievers_api import RetrieversApi
 from mixpeek.exceptions import ApiException, NotFoundException, UnprocessableEntityException
 from mixpeek.models.execute_retriever_request import ExecuteRetrieverRequest
 
+from shared.documents.write_token import make_write_token
 from tests.contract.check import check_adhoc, check_error
 from tests.contract.models import AdhocList
 from tests.contract.scenes import busy, failing, keep, retriever, run, search, unique
@@ -157,10 +158,11 @@ def test_every_method_of_paging(client: httpx.Client, retrievers: RetrieversApi,
     assert method == "offset" or value is None
 
 
-def test_flags_of_the_query(client: httpx.Client, retrievers: RetrieversApi) -> None:
+def test_flags_of_the_query(client: httpx.Client, books: str, retrievers: RetrieversApi) -> None:
     made = retriever(client, search("trains"), collection_identifiers=["books"])
+    token = make_write_token(books, 1)
     request = ExecuteRetrieverRequest.from_dict(
-        {"inputs": {}, "write_token": "t", "consistency": {"mode": "strong"}, "expand": ["parent"]}
+        {"inputs": {}, "write_token": token, "consistency": {"mode": "strong"}, "expand": ["parent"]}
     )
     seen = retrievers.execute_retriever(
         made,
