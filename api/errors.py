@@ -107,6 +107,7 @@ def _facts(error: Exception, status: int) -> tuple[str, str, dict[str, Any]]:
 
 # pydantic names the branch of a union as if it were a field; ours are tagged so.
 _BRANCH = "$"
+_NO_OBJECT = ("dict_type", "model_type", "model_attributes_type")  # its words for these name our classes
 
 
 def from_validation(error: RequestValidationError) -> KennelError:
@@ -124,6 +125,8 @@ def _field_error(error: Mapping[str, Any]) -> FieldError:
         loc = loc[1:]
     loc = [part for part in loc if not str(part).startswith(_BRANCH)]
     message = str(error["msg"]).removeprefix("Value error, ")
+    if error["type"] in _NO_OBJECT:
+        message = "must be a JSON object"
     field: FieldError = {"loc": list(loc), "msg": message, "type": str(error["type"])}
     value = error.get("input")
     if value is None or isinstance(value, bool | int | float):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
+import orjson
 from fastapi import APIRouter, Body, Query, Response
 
 from api.deps import ContextDep, PathId, ReadAccess
@@ -91,18 +92,11 @@ async def list_of_adhoc(
     asked = body or AdhocListBody()
     page = page_of(paging, asked)
     found = await list_adhoc(context, access, asked, page)
-    pagination: dict[str, Any] = {
-        "total": found.total,
-        "limit": page.limit,
-        "offset": found.offset,
-        "has_next": found.next_cursor is not None,
-        "next_cursor": found.next_cursor,
-    }
     return json_response(
         {
-            "results": found.results,
+            "results": [orjson.Fragment(row) for row in found.results],
             "total": found.total,
-            "pagination": pagination,
-            "warnings": asked.warnings(),
+            "pagination": found.pagination(page.limit),
+            "warnings": [*asked.warnings(), *found.warnings],
         }
     )

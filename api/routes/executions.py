@@ -170,16 +170,9 @@ async def list_of_executions(
     asked = body or ExecutionsListBody()
     page = page_of(paging, asked)
     found = await list_executions(context, access, retriever, asked, page)
-    pagination = {
-        "total": found.total,
-        "limit": page.limit,
-        "offset": found.offset,
-        "has_next": found.offset + len(found.results) < found.total,
-        "next_cursor": found.next_cursor,
-    }
     answer = {
         "results": [orjson.Fragment(row) for row in found.results],
-        "pagination": pagination,
+        "pagination": found.pagination(page.limit),
         "warnings": [*asked.warnings(), *found.warnings],
     }
     headers = {}

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -14,7 +13,7 @@ from api.deps import Access
 from api.paging import Page
 from api.schemas.execution import AdhocBody, AdhocListBody
 from api.services.definitions import budget_of, definition_of
-from api.services.history import position_of, status_of
+from api.services.history import HistoryPage, newest_first, status_of
 from shared import ids
 from shared.inputs import validate_input_schema
 from shared.models.resource import RetrieverRecord
@@ -63,43 +62,27 @@ def adhoc_members(stored: StoredExecution) -> bytes:
     return b"," + orjson.dumps(members)[1:-1]
 
 
-@dataclass(frozen=True, slots=True)
-class AdhocPage:
-    """A page of the namespace's ad-hoc executions, newest first."""
+async def list_adhoc(context: ApiContext, access: Access, body: AdhocListBody, page: Page) -> HistoryPage:
+    """The namespace's ad-hoc executions, newest first.
 
-    results: list[dict[str, Any]]
-    total: int
-    offset: int
-    next_cursor: str | None
-
-
-async def list_adhoc(context: ApiContext, access: Access, body: AdhocListBody, page: Page) -> AdhocPage:
-    """Raises InvalidInput for an unknown status, BadRequest for a cursor of another list."""
-    owner = ids.adhoc_retriever_id(access.namespace_id)
-    status, since_ms, until_ms = status_of(body.status), _ms(body.start_time), _ms(body.end_time)
-    query = [owner, status, since_ms, until_ms]
-    below, offset = None, page.offset
-    if page.cursor:
-        below, offset = await position_of(context, page.cursor, query)
-    total, rows = await context.executions.history(
-        owner,
-        status,
-        below=below,
-        offset=0 if page.cursor else offset,
-        limit=0 if body.count_only else page.limit,
-        since_ms=since_ms,
-        until_ms=until_ms,
+    Raises:
+        InvalidInput: an unknown status. BadRequest: a cursor of another list.
+    """
+    found = await newest_first(
+        context,
+        ids.adhoc_retriever_id(access.namespace_id),
+        status_of(body.status),
+        replace(page, limit=0) if body.count_only else page,
+        since_ms=_ms(body.start_time),
+        until_ms=_ms(body.end_time),
     )
-    following = offset + len(rows)
-    cursor = None
-    if rows and following < total:
-        cursor = await context.cursors.seal([rows[-1][0], following], query)
-    return AdhocPage([_summary(orjson.loads(row)) for _, row in rows], total, offset, cursor)
+    return replace(found, results=[_summary(row) for row in found.results])
 
 
-def _summary(line: Mapping[str, Any]) -> dict[str, Any]:
+def _summary(row: bytes) -> bytes:
     """A line of the history under the contract's names."""
-    return {
+    line: dict[str, Any] = orjson.loads(row)
+    summary = {
         "execution_id": line["execution_id"],
         "execution_mode": "adhoc",
         "status": line["status"],
@@ -114,6 +97,7 @@ def _summary(line: Mapping[str, Any]) -> dict[str, Any]:
         "total_stages": line["total_stages"],
         "collection_ids": line["collection_ids"],
     }
+    return orjson.dumps(summary)
 
 
 def _ms(at: datetime | None) -> int | None:

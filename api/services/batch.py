@@ -40,7 +40,7 @@ async def execute_batch(
         Whatever kept the first query from being accepted, if none was, and it was no fault of the queries.
     """
     _check(body, wait_s)
-    record = await context.retrievers.resolve(access.namespace_id, retriever)
+    await context.retrievers.resolve(access.namespace_id, retriever)
     loop = asyncio.get_running_loop()
     ends_at = loop.time() + wait_s
     turns = asyncio.Semaphore(body.concurrency if wait_s > 0 else QUERIES_MAX)
@@ -51,8 +51,7 @@ async def execute_batch(
                 one = _body_of(body, index, query)
                 idempotency = None
                 if idempotency_key is not None:
-                    route = f"batch/{record.retriever_id}/{index}"
-                    idempotency = Idempotency.of(access, route, idempotency_key, one.model_dump())
+                    idempotency = Idempotency(f"batch/{index}", idempotency_key, one.model_dump())
                 left_s = max(0.0, ends_at - loop.time())
                 return await accept(context, access, retriever, one, wait_s=left_s, idempotency=idempotency)
             except KennelError as error:

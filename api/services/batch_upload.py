@@ -151,13 +151,12 @@ async def upload_batch(
         ClientDisconnect, or what ended the upload early (see `Upload.receive`); its details say how many
         lines were accepted, which stay so.
     """
-    key = Idempotency("", "-")
+    digest = body_digest = ""
     if idempotency_key is not None:
-        key = Idempotency.of(access, "batches", idempotency_key, {"retriever": retriever})
+        key = Idempotency("batches", idempotency_key, {"retriever": retriever})
+        digest, body_digest = key.digest(access, ""), key.body_digest()
     try:
-        batch_id = await context.batches.begin(
-            ids.batch_id(), access.namespace_id, key.digest, key.body_digest
-        )
+        batch_id = await context.batches.begin(ids.batch_id(), access.namespace_id, digest, body_digest)
     except IdempotencyMismatch as error:
         raise InvalidInput(
             "this Idempotency-Key was used with another ?retriever=; use a new key or the first one",

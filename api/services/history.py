@@ -32,6 +32,16 @@ class HistoryPage:
     next_cursor: str | None
     warnings: Sequence[str] = field(default_factory=list)
 
+    def pagination(self, limit: int) -> dict[str, Any]:
+        """As answers show it; `limit` is what was asked for."""
+        return {
+            "total": self.total,
+            "limit": limit,
+            "offset": self.offset,
+            "has_next": self.next_cursor is not None,
+            "next_cursor": self.next_cursor,
+        }
+
 
 async def list_executions(
     context: ApiContext, access: Access, id_or_name: str, body: ExecutionsListBody, page: Page
@@ -45,17 +55,39 @@ async def list_executions(
     status = status_of(body.status)
     if body.filters or body.order():
         return await _scanned(context, retriever.retriever_id, status, body, page)
-    return await _indexed(context, retriever.retriever_id, status, page)
+    return await newest_first(context, retriever.retriever_id, status, page)
 
 
-async def _indexed(context: ApiContext, retriever_id: str, status: Status | None, page: Page) -> HistoryPage:
-    query = ["executions", retriever_id, status]
+async def newest_first(
+    context: ApiContext,
+    retriever_id: str,
+    status: Status | None,
+    page: Page,
+    *,
+    since_ms: int | None = None,
+    until_ms: int | None = None,
+) -> HistoryPage:
+    """A page by index; one round trip.
+
+    Args:
+        retriever_id: Or what stands in its place for ad-hoc executions.
+        since_ms, until_ms: Submitted between these (since the epoch, both included).
+
+    Raises:
+        BadRequest: the cursor.
+    """
+    query = ["executions", retriever_id, status, since_ms, until_ms]
     below, offset = None, page.offset
     if page.cursor:
         below, offset = await position_of(context, page.cursor, query)
-    start = 0 if page.cursor else offset
     total, rows = await context.executions.history(
-        retriever_id, status, below=below, offset=start, limit=page.limit
+        retriever_id,
+        status,
+        below=below,
+        offset=0 if page.cursor else offset,
+        limit=page.limit,
+        since_ms=since_ms,
+        until_ms=until_ms,
     )
     following = offset + len(rows)
     cursor = (

@@ -56,17 +56,19 @@ def idempotency_key(header: str | None) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Idempotency:
-    """Which submits are the same: a key in its scope, and the body it must come with."""
+    """Which submits are the same: those of a key on one route, with one body (JSON)."""
 
-    digest: str
-    body_digest: str
+    route: str
+    key: str
+    body: Any
 
-    @classmethod
-    def of(cls, access: Access, route: str, key: str, body: Any) -> Idempotency:
-        """A key is its caller's own, for one namespace and one route."""
-        scope = "\0".join((access.principal.key_id, access.namespace_id, route, key))
-        canonical = orjson.dumps(body, option=orjson.OPT_SORT_KEYS)
-        return cls(hashlib.sha256(scope.encode()).hexdigest(), hashlib.sha256(canonical).hexdigest())
+    def digest(self, access: Access, retriever_id: str) -> str:
+        """A key is its caller's own, for one namespace, route and retriever."""
+        scope = (access.principal.key_id, access.namespace_id, f"{self.route}/{retriever_id}", self.key)
+        return hashlib.sha256("\0".join(scope).encode()).hexdigest()
+
+    def body_digest(self) -> str:
+        return hashlib.sha256(orjson.dumps(self.body, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
 async def submit(
@@ -91,8 +93,7 @@ async def submit(
         extra = {"explain_plan": await explain_plan(context, access, owner, body.inputs)}
     idempotency = None
     if options.idempotency_key:
-        route = f"execute/{await _retriever_id(context, access, owner)}"
-        idempotency = Idempotency.of(access, route, options.idempotency_key, plain)
+        idempotency = Idempotency("execute", options.idempotency_key, plain)
     return await accept(
         context, access, owner, body, wait_s=options.wait_s, idempotency=idempotency, extra=extra
     )
@@ -139,8 +140,8 @@ async def store(
         retriever = await _runnable(context, access, owner, body)
         submission = await submission_of(context, retriever, body, execution_id, extra)
         if idempotency is not None:
-            submission.idempotency_digest = idempotency.digest
-            submission.body_digest = idempotency.body_digest
+            submission.idempotency_digest = idempotency.digest(access, retriever.retriever_id)
+            submission.body_digest = idempotency.body_digest()
         submission.watcher = watcher
         submission.place = place
         try:
@@ -168,9 +169,3 @@ def _forget(context: ApiContext, access: Access, owner: Owner, error: StaleRetri
     if owner is None:
         raise NotFound("the namespace was deleted", code="namespace_not_found") from error
     context.retrievers.forget(access.namespace_id, owner)
-
-
-async def _retriever_id(context: ApiContext, access: Access, owner: Owner) -> str:
-    if owner is None:
-        return ids.adhoc_retriever_id(access.namespace_id)
-    return (await context.retrievers.resolve(access.namespace_id, owner)).retriever_id

@@ -108,7 +108,8 @@ def test_a_body_that_is_no_json(client: httpx.Client, made: str, body: bytes, sa
 
 @pytest.mark.parametrize("body", [b"[]", b'"text"', b"5", b"null"])
 def test_a_body_that_is_no_object(client: httpx.Client, made: str, body: bytes) -> None:
-    check_error(client.post(f"/retrievers/{made}/execute", content=body), 422)
+    refused = check_error(client.post(f"/retrievers/{made}/execute", content=body), 422)
+    assert refused.error.message == "body: must be a JSON object"
 
 
 @pytest.mark.parametrize("cursor", ["nonsense", "AAAAAAAAAAAAAAAAAAAA", "ä", "x" * 5000, "a" * 17])

@@ -158,15 +158,11 @@ def test_every_method_of_paging(client: httpx.Client, retrievers: RetrieversApi,
     assert method == "offset" or value is None
 
 
-def test_flags_of_the_query(client: httpx.Client, retrievers: RetrieversApi) -> None:
+def test_flags_of_the_query(client: httpx.Client, books: str, retrievers: RetrieversApi) -> None:
     made = retriever(client, search("trains"), collection_identifiers=["books"])
+    token = make_write_token(books, 1)
     request = ExecuteRetrieverRequest.from_dict(
-        {
-            "inputs": {},
-            "write_token": make_write_token("col_x", 1),
-            "consistency": {"mode": "strong"},
-            "expand": ["parent"],
-        }
+        {"inputs": {}, "write_token": token, "consistency": {"mode": "strong"}, "expand": ["parent"]}
     )
     seen = retrievers.execute_retriever(
         made,

@@ -47,6 +47,26 @@ def test_a_retriever_is_found_by_id_and_by_name(api: httpx.Client, books: str) -
     )
 
 
+@pytest.mark.parametrize(
+    ("path", "body"), [("execute", {"inputs": {}}), ("execute/batch", {"queries": [{"inputs": {}}]})]
+)
+def test_a_key_is_the_new_retriever_s_where_the_old_one_is_still_remembered(
+    api: httpx.Client, settings: Settings, books: str, path: str, body: dict[str, Any]
+) -> None:
+    """Another process replaced the retriever of this name a moment ago."""
+    _create(api, "replaced")
+    ok(api.post("/v1/retrievers/replaced/execute", json={}))  # now this process knows it
+    with serve(settings) as url, httpx.Client(base_url=url, headers=api.headers) as other:
+        ok(other.delete("/v1/retrievers/replaced"))
+        created = _create(other, "replaced")
+        key = {"Idempotency-Key": "once"}
+        answers = [ok(api.post(f"/v1/retrievers/replaced/{path}", json=body, headers=key)) for _ in range(2)]
+    first, second = (answer.get("results", [answer])[0]["execution_id"] for answer in answers)
+    assert first == second
+    listed = ok(api.post(f"/v1/retrievers/{created['retriever_id']}/executions/list"))
+    assert listed["pagination"]["total"] == 1
+
+
 def test_the_snapshot_holds_what_a_worker_needs(
     api: httpx.Client, books: str, redis_client: redis.Redis
 ) -> None:
