@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from api.cursors import Cursors
@@ -225,9 +226,10 @@ class DocumentService:
                 missing = [document_id for document_id in document_ids if document_id not in found]
                 if not missing:
                     break
-                here = documents.get(ref, missing)
-                bodies = rendered(documents, ref, here, vectors)
-                found |= {document.document_id: body for document, body in zip(here, bodies, strict=True)}
+                with suppress(NotFound):  # the collection was deleted meanwhile
+                    here = documents.get(ref, missing)
+                    bodies = rendered(documents, ref, here, vectors)
+                    found |= {document.document_id: body for document, body in zip(here, bodies, strict=True)}
             return found
 
         return await self._pool.run(read)

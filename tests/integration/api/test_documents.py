@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
+from shared.settings import Settings
 from tests.integration.api.answers import ok, places, refused
 
 
@@ -93,6 +94,8 @@ def test_a_batch_is_stored_whole_or_not_at_all(api: httpx.Client, books: str) ->
         ({"document_id": "x", "vectors": {"v": [[1], [1, 2]]}}, ["documents", 0, "vectors", "v"]),
         ({"document_id": "x", "payload": {"searchable_at": "x"}}, ["documents", 0, "searchable_at"]),
         ({"document_id": "x", "vectors": {"_internal": [1]}}, ["documents", 0, "vectors"]),
+        ({"document_id": "x", "vectors": {"my://a@v1/document_id": [1]}}, ["documents", 0, "vectors"]),
+        ({"document_id": "x", "vectors": {"v": [1], "my://a@v1/v": [2]}}, ["documents", 0, "vectors"]),
         ({"document_id": "x", "acl": {"public": True}}, ["documents", 0, "acl"]),
     ],
 )
@@ -332,3 +335,12 @@ def test_documents_of_an_unknown_collection_are_404(api: httpx.Client) -> None:
         refused(api.get(path), 404, "nope")
     refused(_upsert(api, "nope", {"document_id": "x"}), 404, "nope")
     refused(api.get("/v1/documents/nope"), 404, "nope")
+
+
+def test_a_document_is_found_although_another_collection_is_being_deleted(
+    api: httpx.Client, books: str, settings: Settings
+) -> None:
+    ok(_upsert(api, "books", {"document_id": "here", "payload": {"n": 1}}))
+    newer = ok(api.post("/v1/collections", json={"collection_name": "leaving"}))["collection_id"]
+    (settings.data_dir / "documents" / api.headers["X-Namespace"] / f"{newer}.db").unlink()
+    assert ok(api.get("/v1/documents/here"))["n"] == 1
