@@ -26,7 +26,6 @@ from api.services.listing import sort_keys
 from shared import ids
 from shared.documents.cursor import cursor_of
 from shared.documents.store import CollectionRef, DocumentStore, DocumentWrite, Written
-from shared.documents.stored import check_write, pack_vectors
 from shared.documents.write_token import make_write_token
 from shared.errors import InvalidInput, KennelError, NotFound
 from shared.filters.ast import Filter
@@ -66,7 +65,10 @@ class DocumentService:
         if request.collection_id and (await self._ref(namespace_id, request.collection_id)) != ref:
             raise InvalidInput.at(["collection_id"], "names another collection than the path; leave it out")
         write = _new_document(request)
-        written = await self._write(ref, [write])
+        try:
+            written = await self._write(ref, [write])
+        except InvalidInput as error:
+            raise error.moved(drop=1) from error
         document = written.documents[0]
         since = None if written.awaiting else document.payload["_internal"]["updated_at"]
         return with_member(document.raw or b"", "searchable_at", since)
@@ -81,7 +83,7 @@ class DocumentService:
         try:
             written = await self._write(ref, writes)
         except InvalidInput as error:
-            raise _located(error, writes) from error
+            raise error.moved("documents") from error
         unknown = sorted({key for document in request.documents for key in document.unknown_keys()})
         return {
             "inserted": len(written.documents),
@@ -273,19 +275,6 @@ def _upserted_document(request: DocumentUpsert) -> DocumentWrite:
     if request.content_hash is not None:
         system["content_hash"] = request.content_hash
     return DocumentWrite(request.document_id, request.payload or {}, request.vectors or {}, system)
-
-
-def _located(error: InvalidInput, writes: Sequence[DocumentWrite]) -> InvalidInput:
-    """The store's error with the place of the document in the batch."""
-    for index, write in enumerate(writes):
-        try:
-            check_write(write)
-            for name, numbers in (write.vectors or {}).items():
-                pack_vectors(name, numbers)
-        except InvalidInput as found:
-            place = found.errors[0]
-            return InvalidInput.at(["documents", index, *place["loc"]], place["msg"])
-    return error
 
 
 def _found(body: bytes | None, document_id: str, where: str) -> bytes:

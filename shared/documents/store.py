@@ -200,7 +200,8 @@ class DocumentStore(Protocol):
         loses its old embedding and enters the outbox in the same transaction.
 
         Raises:
-            InvalidInput: a malformed id, a reserved field, a value that JSON cannot hold, a bad vector.
+            InvalidInput: a malformed id, a reserved field, a value that JSON cannot hold, a bad vector; at
+                (index of the document, ...).
         """
 
     def get(self, ref: CollectionRef, document_ids: Sequence[str]) -> list[Document]:

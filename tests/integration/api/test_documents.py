@@ -105,6 +105,17 @@ def test_a_document_that_does_not_fit_is_422_at_its_place(
     assert places(refused(_upsert(api, "books", document), 422)) == [place]
 
 
+def test_a_vector_of_other_dimensions_is_422_at_its_place(api: httpx.Client, books: str) -> None:
+    good, bad = ({"document_id": f"d{n}", "vectors": {"v": [1.0] * n}} for n in (1, 2))
+    error = refused(
+        _upsert(api, "books", good, bad), 422, "documents[1].vectors.v: the vector has 2 dimensions"
+    )
+    assert places(error) == [["documents", 1, "vectors", "v"]]
+    ok(_upsert(api, "books", good))
+    created = api.post("/v1/collections/books/documents", json={"vectors": {"v": [1, 2]}})
+    assert places(refused(created, 422)) == [["vectors", "v"]]
+
+
 def test_over_a_thousand_documents_are_refused(api: httpx.Client, books: str) -> None:
     response = _upsert(api, "books", *({"document_id": f"d{n}"} for n in range(1001)))
     assert places(refused(response, 422)) == [["documents"]]
