@@ -305,7 +305,7 @@ class DocumentStore(Protocol):
         """
 
     def pending_texts(self, ref: CollectionRef, limit: int, *, now_ms: int) -> list[PendingText]:
-        """The oldest texts that wait and are due."""
+        """The oldest texts that wait and are due; at least one if there are any, fewer of large documents."""
 
     def store_embeddings(
         self, ref: CollectionRef, embedded: Sequence[tuple[PendingText, Sequence[float]]]
