@@ -69,6 +69,14 @@ class InvalidInput(KennelError):
             error["input"] = extra["value"]
         return cls(f"{dotted(loc)}: {msg}", errors=[error])
 
+    def moved(self, *prefix: str | int, drop: int = 0) -> InvalidInput:
+        """The same error, its places without their first `drop` parts and below `prefix`."""
+        errors = [error.copy() for error in self.errors]
+        for error in errors:
+            error["loc"] = [*prefix, *error["loc"][drop:]]
+        text = "; ".join(f"{dotted(error['loc'])}: {error['msg']}" for error in errors)
+        return InvalidInput(text or self.message, errors=errors)
+
 
 class Unauthorized(KennelError):
     """The key is missing, wrong, revoked or expired."""

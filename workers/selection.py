@@ -18,6 +18,8 @@ from shared.models.document import Document
 
 # How many documents a pipeline takes from one collection when no search cuts them (contract, section 6).
 SELECTION_MAX = 1_000
+# What a stage reports stands in its statistics, which every poll of the execution carries.
+METADATA_MAX_BYTES = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)

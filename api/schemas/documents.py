@@ -10,7 +10,7 @@ from fastapi import Query
 from pydantic import AfterValidator, BaseModel, Discriminator, Field, Tag, model_validator
 
 from api.schemas.common import NotYet, RequestModel
-from shared.documents.store import RESERVED_FIELDS
+from shared.documents.store import RESERVED_FIELDS, vector_name
 from shared.filters.paths import validate_path
 
 BATCH_MAX = 1_000
@@ -29,17 +29,22 @@ VectorValue = Annotated[
 VectorValues = dict[str, VectorValue]
 
 
-def _no_system_name(vectors: VectorValues | None) -> VectorValues | None:
-    """Vectors are returned at the document's root, where these names are taken."""
-    taken = RESERVED_FIELDS & (vectors or {}).keys()
-    if taken:
-        raise ValueError(f"no vector may be named {min(taken)}")
+def _clear_names(vectors: VectorValues | None) -> VectorValues | None:
+    """Vectors are returned at the document's root, where some names are taken. A URI stands for its name."""
+    given: dict[str, str] = {}
+    for name_or_uri in vectors or {}:
+        name = vector_name(name_or_uri)
+        if name in RESERVED_FIELDS:
+            raise ValueError(f"no vector may be named {name}")
+        if name in given:
+            raise ValueError(f"{given[name]!r} and {name_or_uri!r} are the same vector; give one of them")
+        given[name] = name_or_uri
     return vectors
 
 
 Vectors = Annotated[
     VectorValues | None,
-    AfterValidator(_no_system_name),
+    AfterValidator(_clear_names),
     Field(description="Name -> numbers, or several lists of numbers; names are learnt on first write."),
 ]
 

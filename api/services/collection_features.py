@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from api.schemas.collections import CollectionCreate, CollectionFeature, FeatureExtractor, FeatureIndex
-from shared.documents.features import TEXT_EXTRACTOR
+from shared.documents.features import TEXT_ALIASES, TEXT_EXTRACTOR
 from shared.documents.store import CollectionShape, TextEmbedding, VectorIndex, vector_name
 from shared.embeddings.models import EmbeddingModel
 from shared.errors import InvalidInput
@@ -54,7 +54,7 @@ def text_embedding(extractor: FeatureExtractor, models: Models) -> TextEmbedding
     if extractor.feature_extractor_name != _TEXT:
         return None
     name = (extractor.parameters or {}).get(_MODEL_PARAMETER) or next(iter(models))
-    if name not in models:
+    if not isinstance(name, str) or name not in models:
         raise InvalidInput.at(
             ["feature_extractor", "parameters", _MODEL_PARAMETER],
             f"there is no embedding model {name!r}; there are {', '.join(models)}",
@@ -128,7 +128,7 @@ def _extractor_of_feature(uris: list[str]) -> FeatureExtractor:
         raise InvalidInput.at(
             ["features"], f"one feature of {TEXT_EXTRACTOR} is expected, not {', '.join(uris)}", value=uris
         )
-    model = {} if uri == TEXT_EXTRACTOR else {_MODEL_PARAMETER: vector_name(uri)}
+    model = {} if uri in TEXT_ALIASES else {_MODEL_PARAMETER: vector_name(uri)}
     return FeatureExtractor(feature_extractor_name=_TEXT, version=_VERSION, parameters=model)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from api.directory import CollectionDirectory
@@ -22,7 +23,6 @@ from api.services.embedding_wakeup import EmbeddingWakeup
 from api.services.upsert_once import UpsertOnce
 from shared import ids
 from shared.documents.store import CollectionRef, DocumentStore, DocumentWrite, Written
-from shared.documents.stored import check_write, pack_vectors
 from shared.documents.write_token import make_write_token
 from shared.errors import InvalidInput, NotFound
 from shared.filters.ast import Filter
@@ -60,7 +60,10 @@ class DocumentService:
         if request.collection_id and (await self._ref(namespace_id, request.collection_id)) != ref:
             raise InvalidInput.at(["collection_id"], "names another collection than the path; leave it out")
         write = _new_document(request)
-        written = await self._write(ref, [write])
+        try:
+            written = await self._write(ref, [write])
+        except InvalidInput as error:
+            raise error.moved(drop=1) from error
         document = written.documents[0]
         since = None if written.awaiting else document.payload["_internal"]["updated_at"]
         return with_member(document.raw or b"", "searchable_at", since)
@@ -88,7 +91,7 @@ class DocumentService:
         try:
             written = await self._write(ref, writes)
         except InvalidInput as error:
-            raise _located(error, writes) from error
+            raise error.moved("documents") from error
         unknown = sorted({key for document in request.documents for key in document.unknown_keys()})
         return {
             "inserted": len(written.documents),
@@ -217,10 +220,11 @@ class DocumentService:
                 missing = [document_id for document_id in document_ids if document_id not in found]
                 if not missing:
                     break
-                here = documents.get(ref, missing)
-                bodies = rendered(documents, ref, here, vectors)
-                bodies, _ = with_references(documents, refs, here, bodies, expand)
-                found |= {document.document_id: body for document, body in zip(here, bodies, strict=True)}
+                with suppress(NotFound):  # the collection was deleted meanwhile
+                    here = documents.get(ref, missing)
+                    bodies = rendered(documents, ref, here, vectors)
+                    bodies, _ = with_references(documents, refs, here, bodies, expand)
+                    found |= {document.document_id: body for document, body in zip(here, bodies, strict=True)}
             return found
 
         return await self._pool.run(read)
@@ -266,19 +270,6 @@ def _upserted_document(request: DocumentUpsert) -> DocumentWrite:
     if request.content_hash is not None:
         system["content_hash"] = request.content_hash
     return DocumentWrite(request.document_id, request.payload or {}, request.vectors or {}, system)
-
-
-def _located(error: InvalidInput, writes: Sequence[DocumentWrite]) -> InvalidInput:
-    """The store's error with the place of the document in the batch."""
-    for index, write in enumerate(writes):
-        try:
-            check_write(write)
-            for name, numbers in (write.vectors or {}).items():
-                pack_vectors(name, numbers)
-        except InvalidInput as found:
-            place = found.errors[0]
-            return InvalidInput.at(["documents", index, *place["loc"]], place["msg"])
-    return error
 
 
 def _found(body: bytes | None, document_id: str, where: str) -> bytes:

@@ -7,8 +7,9 @@ import re
 from shared.documents.store import CollectionShape, vector_name
 
 TEXT_EXTRACTOR = "mixpeek://text_extractor@v1"
-# The vendor's default text feature: existing definitions that name it mean a collection's text embedding.
-_ALIASES = frozenset({TEXT_EXTRACTOR, f"{TEXT_EXTRACTOR}/multilingual_e5_large_instruct_v1"})
+# These mean a collection's text embedding, whatever its model: the short form, and the vendor's default text
+# feature, which existing definitions name.
+TEXT_ALIASES = frozenset({TEXT_EXTRACTOR, f"{TEXT_EXTRACTOR}/multilingual_e5_large_instruct_v1"})
 
 
 _URI = re.compile(r"mixpeek://([\w-]+)@([\w.-]+)(?:/([\w-]+))?")
@@ -28,6 +29,6 @@ def index_name(shape: CollectionShape, feature: str) -> str | None:
     name = vector_name(feature)
     if shape.index(name) is not None:
         return name
-    if feature in _ALIASES and shape.embedding is not None:
+    if feature in TEXT_ALIASES and shape.embedding is not None:
         return shape.embedding.model
     return None

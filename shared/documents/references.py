@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import orjson
 
 from shared.documents.store import CollectionRef, DocumentStore
+from shared.errors import NotFound
 from shared.filters.paths import resolve
 from shared.models.document import Document
 
@@ -41,9 +43,10 @@ def look_up(
     for ref in refs:
         if not missing:
             break
-        for document in store.get(ref, list(missing)):
-            found[document.document_id] = document
-            del missing[document.document_id]
+        with suppress(NotFound):  # the collection was deleted meanwhile
+            for document in store.get(ref, list(missing)):
+                found[document.document_id] = document
+                del missing[document.document_id]
     return found
 
 

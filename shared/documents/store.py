@@ -227,7 +227,8 @@ class DocumentStore(Protocol):
         loses its old embedding and enters the outbox in the same transaction.
 
         Raises:
-            InvalidInput: a malformed id, a reserved field, a value that JSON cannot hold, a bad vector.
+            InvalidInput: a malformed id, a reserved field, a value that JSON cannot hold, a bad vector; at
+                (index of the document, ...).
         """
 
     def change(self, ref: CollectionRef, changes: Mapping[str, Change]) -> Changed:
@@ -351,7 +352,7 @@ class DocumentStore(Protocol):
         """
 
     def pending_texts(self, ref: CollectionRef, limit: int, *, now_ms: int) -> list[PendingText]:
-        """The oldest texts that wait and are due."""
+        """The oldest texts that wait and are due; at least one if there are any, fewer of large documents."""
 
     def store_embeddings(
         self, ref: CollectionRef, embedded: Sequence[tuple[PendingText, Sequence[float]]]

@@ -7,12 +7,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
+
 from shared.documents import CollectionRef, DocumentStore
+from shared.errors import StageError
 from shared.filters import Filter, ranked
 from shared.models.document import Document
 from workers.search.fusion import Method, Ranking, fuse
 from workers.search.rankers import ByVectors, Ranker, Scope
-from workers.selection import SELECTION_MAX, Fetched, both
+from workers.selection import METADATA_MAX_BYTES, SELECTION_MAX, Fetched, both
 
 # Counted exactly when several collections are counted together, unless one has more values than this.
 _FACET_VALUES_MAX = 10_000
@@ -73,7 +76,7 @@ class FusedSearch:
         if awaiting is not None:
             metadata["awaiting_embedding"] = awaiting
         if self.facets:
-            metadata["facets"] = [self._facet(store, refs, where, facet) for facet in self.facets]
+            metadata["facets"] = self._all_facets(store, refs, where)
         documents, found = self._documents(store, refs, where, keep)
         return Fetched(documents, found, metadata)
 
@@ -118,6 +121,21 @@ class FusedSearch:
         for ref in searched:
             self.await_embeddings(ref)
         return sum(store.backlog(ref).count for ref in searched) if searched else None
+
+    def _all_facets(
+        self, store: DocumentStore, refs: Sequence[CollectionRef], where: Filter | None
+    ) -> list[dict[str, Any]]:
+        facets: list[dict[str, Any]] = []
+        size_bytes = 0
+        for facet in self.facets:
+            facets.append(self._facet(store, refs, where, facet))
+            size_bytes += len(orjson.dumps(facets[-1]))
+            if size_bytes > METADATA_MAX_BYTES:
+                raise StageError(
+                    f"the facets have {size_bytes:,} bytes, over the limit of {METADATA_MAX_BYTES:,}; "
+                    "count fields with shorter values, or lower their limits"
+                )
+        return facets
 
     def _facet(
         self, store: DocumentStore, refs: Sequence[CollectionRef], where: Filter | None, facet: Facet

@@ -15,10 +15,8 @@ from shared.models.document import RESULT_MEMBERS, Document
 from workers.columns import Column
 from workers.context import StageContext
 from workers.groups import Group, best_first, group_documents, row
+from workers.selection import METADATA_MAX_BYTES
 from workers.stages.base import FieldPath, Stage, StageOutput, StageParameters
-
-# Rows stand in the stage's statistics, which every poll of the execution carries.
-ROWS_MAX_BYTES = 1_000_000
 
 PERCENTILE = 50.0
 TOP_K = 10
@@ -225,8 +223,8 @@ class Aggregate(Stage[AggregateParameters]):
 
 def _refuse_oversized(metadata: Mapping[str, Any]) -> None:
     size_bytes = len(orjson.dumps(metadata))
-    if size_bytes > ROWS_MAX_BYTES:
+    if size_bytes > METADATA_MAX_BYTES:
         raise StageError(
-            f"the rows have {size_bytes:,} bytes, over the limit of {ROWS_MAX_BYTES:,}; "
+            f"the rows have {size_bytes:,} bytes, over the limit of {METADATA_MAX_BYTES:,}; "
             "set a limit, group by fewer values, or collect less"
         )

@@ -30,6 +30,7 @@ _BACKLOG = (
     "SELECT count(*), min(write_seq), min(written_at_ms), max(write_seq), coalesce(sum(failures > 0), 0)"
     " FROM outbox"
 )
+_DUE_MAX_CHARS = 16_000_000  # of the documents whose texts are read at a time
 _TAKE_OFF = "DELETE FROM outbox WHERE document_key = ? AND write_seq = ? RETURNING document_key"
 _FOUND_SINCE = (
     "UPDATE documents SET searchable_at = ?2 WHERE document_key IN (SELECT value FROM json_each(?1))"
@@ -53,12 +54,17 @@ def backlog(connection: apsw.Connection) -> Backlog:
 
 
 def due(connection: apsw.Connection, limit: int, now_ms: int) -> list[PendingText]:
+    """The oldest ones; fewer than `limit` where their documents are large."""
     embedding = read_embedding(connection)
     fields = embedding.fields if embedding else ()
-    return [
-        PendingText(key, write_seq, failures, embedding_text(orjson.loads(raw), fields))
-        for key, write_seq, failures, raw in fetch(connection, _DUE, (now_ms, limit))
-    ]
+    texts: list[PendingText] = []
+    size_chars = 0
+    for key, write_seq, failures, raw in connection.execute(_DUE, (now_ms, limit)):
+        texts.append(PendingText(key, write_seq, failures, embedding_text(orjson.loads(raw), fields)))
+        size_chars += len(raw)
+        if size_chars > _DUE_MAX_CHARS:
+            break
+    return texts
 
 
 def store(connection: apsw.Connection, embedded: Sequence[tuple[PendingText, Sequence[float]]]) -> int:

@@ -41,7 +41,6 @@ from shared.documents.store import (
     validate_id,
     vector_name,
 )
-from shared.documents.stored import check_write
 from shared.errors import KennelError
 from shared.filters.ast import And, Filter
 from shared.filters.sort import SortKey
@@ -108,8 +107,6 @@ class SqliteDocumentStore:
             return read_shape(connection)
 
     def upsert(self, ref: CollectionRef, documents: Sequence[DocumentWrite]) -> Written:
-        for document in documents:
-            check_write(document)
         with self._transaction(ref) as connection:
             return write_documents(connection, ref, documents, at_ms=clock.now_ms())
 

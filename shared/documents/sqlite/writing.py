@@ -15,7 +15,8 @@ from shared.documents.sqlite.rows import fetch
 from shared.documents.sqlite.schema import read_embedding
 from shared.documents.sqlite.vectors import VectorWriter
 from shared.documents.store import CollectionRef, DocumentWrite, TextEmbedding, Written, vector_name
-from shared.documents.stored import embedding_text, searchable_text, stored_json, text_digest
+from shared.documents.stored import check_write, embedding_text, searchable_text, stored_json, text_digest
+from shared.errors import InvalidInput
 from shared.filters.list_bits import list_bits
 from shared.models.document import Document
 
@@ -61,10 +62,19 @@ def write_documents(
 
     Args:
         at_ms: the time of this write, epoch ms.
+
+    Raises:
+        InvalidInput: at (index of the document, ...).
     """
     at = clock.iso(at_ms)
     writer = _Writer(connection, ref, [document.document_id for document in documents], at)
-    stored = [writer.write(document) for document in documents]
+    stored = []
+    for index, document in enumerate(documents):
+        try:
+            check_write(document)
+            stored.append(writer.write(document))
+        except InvalidInput as error:
+            raise error.moved(index) from error
     writer.write_texts()
     outbox.add(connection, writer.awaiting, writer.write_seq, at_ms)
     return Written(stored, writer.write_seq, len(writer.awaiting))

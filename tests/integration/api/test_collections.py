@@ -168,3 +168,20 @@ def test_deletion_takes_the_documents_and_frees_the_name(
     again = _create(api, "books")
     assert again["collection_id"] != books
     assert ok(api.get("/v1/collections/books/documents/count"))["count"] == 0
+
+
+@pytest.mark.parametrize("model", [["a"], {"a": 1}, 7, "no such"])
+def test_an_unknown_embedding_model_is_refused(api: httpx.Client, model: Any) -> None:
+    extractor = {"feature_extractor_name": "text_extractor", "parameters": {"embedding_model": model}}
+    body = {"collection_name": "texts", "feature_extractor": extractor}
+    error = refused(api.post("/v1/collections", json=body), 422, "there is no embedding model")
+    assert places(error) == [["feature_extractor", "parameters", "embedding_model"]]
+
+
+def test_the_vendors_default_feature_stands_for_the_default_model(api: httpx.Client) -> None:
+    feature = "mixpeek://text_extractor@v1"
+    indexes = [
+        _create(api, f"texts of {uri}", features=[uri])["vector_indexes"]
+        for uri in (feature, f"{feature}/multilingual_e5_large_instruct_v1")
+    ]
+    assert indexes[0] == indexes[1] != []

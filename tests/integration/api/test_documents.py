@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
+from shared.settings import Settings
 from tests.integration.api.answers import ok, places, refused
 
 
@@ -93,6 +94,8 @@ def test_a_batch_is_stored_whole_or_not_at_all(api: httpx.Client, books: str) ->
         ({"document_id": "x", "vectors": {"v": [[1], [1, 2]]}}, ["documents", 0, "vectors", "v"]),
         ({"document_id": "x", "payload": {"searchable_at": "x"}}, ["documents", 0, "searchable_at"]),
         ({"document_id": "x", "vectors": {"_internal": [1]}}, ["documents", 0, "vectors"]),
+        ({"document_id": "x", "vectors": {"my://a@v1/document_id": [1]}}, ["documents", 0, "vectors"]),
+        ({"document_id": "x", "vectors": {"v": [1], "my://a@v1/v": [2]}}, ["documents", 0, "vectors"]),
         ({"document_id": "x", "acl": {"public": True}}, ["documents", 0, "acl"]),
     ],
 )
@@ -100,6 +103,17 @@ def test_a_document_that_does_not_fit_is_422_at_its_place(
     api: httpx.Client, books: str, document: Any, place: list[Any]
 ) -> None:
     assert places(refused(_upsert(api, "books", document), 422)) == [place]
+
+
+def test_a_vector_of_other_dimensions_is_422_at_its_place(api: httpx.Client, books: str) -> None:
+    good, bad = ({"document_id": f"d{n}", "vectors": {"v": [1.0] * n}} for n in (1, 2))
+    error = refused(
+        _upsert(api, "books", good, bad), 422, "documents[1].vectors.v: the vector has 2 dimensions"
+    )
+    assert places(error) == [["documents", 1, "vectors", "v"]]
+    ok(_upsert(api, "books", good))
+    created = api.post("/v1/collections/books/documents", json={"vectors": {"v": [1, 2]}})
+    assert places(refused(created, 422)) == [["vectors", "v"]]
 
 
 def test_over_a_thousand_documents_are_refused(api: httpx.Client, books: str) -> None:
@@ -373,3 +387,12 @@ def test_documents_of_an_unknown_collection_are_404(api: httpx.Client) -> None:
         refused(api.get(path), 404, "nope")
     refused(_upsert(api, "nope", {"document_id": "x"}), 404, "nope")
     refused(api.get("/v1/documents/nope"), 404, "nope")
+
+
+def test_a_document_is_found_although_another_collection_is_being_deleted(
+    api: httpx.Client, books: str, settings: Settings
+) -> None:
+    ok(_upsert(api, "books", {"document_id": "here", "payload": {"n": 1}}))
+    newer = ok(api.post("/v1/collections", json={"collection_name": "leaving"}))["collection_id"]
+    (settings.data_dir / "documents" / api.headers["X-Namespace"] / f"{newer}.db").unlink()
+    assert ok(api.get("/v1/documents/here"))["n"] == 1

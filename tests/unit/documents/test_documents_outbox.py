@@ -144,6 +144,13 @@ def test_texts_come_oldest_first_and_only_when_they_are_due(embedded: DocumentSt
     assert [each.text for each in embedded.pending_texts(REF, 9, now_ms=1)] == ["c", "again"]
 
 
+def test_only_so_much_of_large_documents_is_read_at_a_time(embedded: DocumentStore) -> None:
+    for name in "abc":
+        upsert(embedded, name, text=name, other="x" * 9_000_000)
+    assert waiting(embedded) == ["a", "b"]
+    assert (work(embedded), waiting(embedded)) == (2, ["c"])
+
+
 def test_writes_have_growing_numbers(embedded: DocumentStore) -> None:
     first = embedded.upsert(REF, [DocumentWrite("a", {"text": "x"}), DocumentWrite("b", {"text": "y"})])
     second = embedded.upsert(REF, [DocumentWrite("a", {"text": "x"})])

@@ -201,7 +201,7 @@ def test_a_figure_that_no_number_can_hold_is_an_error_that_names_it(function: st
 
 
 def test_rows_that_are_too_large_for_the_statistics_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("workers.stages.aggregate.ROWS_MAX_BYTES", 100)
+    monkeypatch.setattr("workers.stages.aggregate.METADATA_MAX_BYTES", 100)
     assert figure(documents_of(["x"]), "collect", "value") == ["x"]
     with pytest.raises(StageError, match="bytes, over the limit of 100; set a limit"):
         figure(documents_of(["x" * 100]), "collect", "value")

@@ -282,6 +282,13 @@ def test_facets_of_several_collections_are_added_up(animals: DocumentStore) -> N
     ]
 
 
+def test_facets_too_large_for_the_statistics_are_refused(animals: DocumentStore) -> None:
+    collection(animals, "col_long", {str(n): {"text": "a", "long": f"{n}" * 400_000} for n in range(3)})
+    failed = run(animals, refs=["col_long"], facets=[{"key": "long"}])
+    assert "the facets have 1,200," in failed["error"] and "lower their limits" in failed["error"]
+    assert run(animals, refs=["col_long"], facets=[{"key": "long", "limit": 2}])["status"] == "completed"
+
+
 def test_groups_of_the_result(animals: DocumentStore) -> None:
     first = run(animals, near("a"), group_by={"field": "legs", "output_mode": "first"})
     assert ids(first) == ["ant", "cat"]
