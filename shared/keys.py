@@ -28,6 +28,7 @@
 | kennel:catalogue                      | hash   | stage id -> catalogue entry (JSON)            | workers at start  | permanent         |
 | kennel:key:<sha256>                   | string | an API key's record (JSON)                    | Lua only          | permanent         |
 | kennel:keys                           | hash   | key name -> sha256                            | Lua only          | permanent, <= 10,000 |
+| kennel:retired_keys                   | zset   | sha256 of secrets that were taken away, by when (ms) | Lua only   | permanent, <= 10,000 |
 | kennel:wake:<api process>             | pub/sub| "<execution id> <revision> <status>"          | Lua only          | -                 |
 
 `<retriever id>` is `adhoc_<namespace id>` for ad-hoc executions. `<scope>` is a namespace id, or "-" for
@@ -65,6 +66,7 @@ LUA = {
     "NAMESPACE": "kennel:namespace:",
     "DEFINITION": "kennel:def:",
     "DELETING": DELETING,
+    "RETIRED_KEYS": "kennel:retired_keys",
 }
 
 
