@@ -33,6 +33,7 @@
 | kennel:catalogue                      | hash   | stage id -> catalogue entry (JSON)            | workers at start  | permanent         |
 | kennel:key:<sha256>                   | string | an API key's record (JSON)                    | Lua only          | permanent         |
 | kennel:keys                           | hash   | key name -> sha256                            | Lua only          | permanent, <= 10,000 |
+| kennel:retired_keys                   | zset   | sha256 of secrets that were taken away, by when (ms) | Lua only   | permanent, <= 10,000 |
 | kennel:wake:<api process>             | pub/sub| "<execution id> <revision> <status>"          | Lua only          | -                 |
 | kennel:stop:<worker process>          | pub/sub| "<execution id> <epoch>" of what was cancelled | Lua only         | -                 |
 
@@ -74,6 +75,7 @@ LUA = {
     "NAMESPACE": "kennel:namespace:",
     "DEFINITION": "kennel:def:",
     "DELETING": DELETING,
+    "RETIRED_KEYS": "kennel:retired_keys",
 }
 
 

@@ -5,7 +5,7 @@ An installation has no accounts: the email address of a path is whom a key belon
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import Any
 
 from api.auth import Authenticator, Principal
 from api.directory import NamespaceDirectory
@@ -28,9 +28,6 @@ from shared.models.api_key import (
 from shared.redis_link import RedisLink
 from shared.stores import key_steps
 from shared.stores.api_keys import run_async
-from shared.stores.reads import reading
-
-T = TypeVar("T")
 
 
 class ApiKeyService:
@@ -65,8 +62,7 @@ class ApiKeyService:
 
     async def list_all(self, caller: Principal, email: str, *, include_revoked: bool) -> list[ApiKeyAnswer]:
         """The user's keys that the caller may know of, ordered by name."""
-        with reading():
-            found = await run_async(self._redis, key_steps.all_keys())
+        found = await run_async(self._redis, key_steps.all_keys())
         return [
             ApiKeyAnswer(**_described(key))
             for key in found

@@ -7,6 +7,7 @@ The functions are for the command line and the start, which are synchronous; the
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from datetime import datetime
 from typing import TypeVar
 
@@ -27,6 +28,7 @@ from shared.redis_link import RedisLink
 from shared.redis_sync import fcall
 from shared.stores import key_steps
 from shared.stores.key_steps import Steps
+from shared.stores.reads import reading
 
 T = TypeVar("T")
 
@@ -47,7 +49,9 @@ async def run_async(redis: RedisLink, steps: Steps[T]) -> T:
     try:
         call = next(steps)
         while True:
-            call = steps.send(await redis.fcall(call.function, *call.arguments))
+            with nullcontext() if call.writes else reading():
+                reply = await redis.fcall(call.function, *call.arguments)
+            call = steps.send(reply)
     except StopIteration as end:
         result: T = end.value
         return result
@@ -88,14 +92,16 @@ def create_key(
 
 def ensure_key(
     redis: Redis, secret: str, name: str = BOOTSTRAP_NAME, *, default_wait_s: float | None = None
-) -> KeyRecord:
-    """Make `secret` the key called `name`; a key of another origin that had the name is dropped. Repeatable.
+) -> KeyRecord | None:
+    """Make `secret` the key called `name`, once; another key that had the name is dropped. Repeatable.
 
-    Once made, it stays as it was changed, rotated or revoked since.
+    Returns:
+        Its record as it is now; None when the secret has been rotated, revoked or renamed away since, which
+        a start must not undo. The bootstrap key is always made.
 
     Raises:
         InvalidInput: the secret is too short or not `sk_…`.
-        Conflict: it is the secret of a key with another name.
+        Conflict: the bootstrap key has the secret of another key.
     """
     _, key = new_key(name, secret=secret, default_wait_s=default_wait_s)
     return run(redis, key_steps.ensure(key))

@@ -25,6 +25,7 @@ T = TypeVar("T")
 class Call(NamedTuple):
     function: str
     arguments: Sequence[Argument]
+    writes: bool = False
 
 
 Steps = Generator[Call, Any, T]
@@ -58,17 +59,22 @@ def create(key: ApiKey) -> Steps[None]:
     raise _busy(name)
 
 
-def ensure(key: ApiKey) -> Steps[KeyRecord]:
-    """Store the key in the place of whatever had its name, once.
+def ensure(key: ApiKey) -> Steps[KeyRecord | None]:
+    """Store the key in the place of whatever had its name, once in the life of its secret.
 
-    A key that was made of the same secret is kept as it is, also rotated or revoked: a start must not
-    bring an old secret back.
+    A secret that was given out before stays what it is now, or rotated or revoked: a start must not bring
+    it back. Only the bootstrap key is always what the settings say.
+
+    Returns:
+        The record under this name; None when the secret belongs to another name now, or to none any more.
     """
     name = key.record.name
     for _ in range(_TRIES):
         held = yield from _find(name)
-        if held is not None and held.key.record.key_id == key.record.key_id:
+        if held is not None and held.key.key_hash == key.key_hash:
             return held.key.record
+        if name != BOOTSTRAP_NAME and (yield Call("is_key_spent", [keys.api_key(""), key.key_hash])):
+            return None
         if (yield from _swap((name, held, key))):
             return key.record
     raise _busy(name)
@@ -149,7 +155,7 @@ def _swap(*changes: _Change) -> Steps[bool]:
         arguments.append(name)
         arguments += (held.key.key_hash, held.raw) if held else ("", "")
         arguments += (key.key_hash, key.record.model_dump_json()) if key else ("", "")
-    answer = text((yield Call("swap_keys", arguments)))
+    answer = text((yield Call("swap_keys", arguments, writes=True)))
     if answer == "full":
         raise Conflict(
             f"there are {KEYS_MAX:,} API keys, the most there can be; use the name of a revoked one",

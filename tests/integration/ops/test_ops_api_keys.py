@@ -13,7 +13,7 @@ from ops.redis_probe import connect
 from shared import ids, keys
 from shared.clock import iso, now_ms, utc_now_iso
 from shared.errors import Conflict, InvalidInput, NotFound
-from shared.models.api_key import LOCAL_USER, ApiKey, KeyRecord, key_hash, new_key, revoked
+from shared.models.api_key import LOCAL_USER, ApiKey, KeyRecord, edited, key_hash, new_key, revoked
 from shared.redis_sync import fcall, text
 from shared.stores import key_steps
 from shared.stores.api_keys import create_key, ensure_key, list_keys, revoke_key, rotate_key, run
@@ -90,18 +90,44 @@ def test_another_bootstrap_key_replaces_the_first(redis: Redis) -> None:
     assert [record.key_prefix for record in list_keys(redis)] == [new[:8]]
 
 
-@pytest.mark.parametrize("change", [rotate_key, revoke_key])
-def test_a_start_does_not_bring_back_a_secret_that_was_rotated_or_revoked(
-    redis: Redis, change: Callable[[Redis, str], object]
-) -> None:
+def _rename(redis: Redis, name: str) -> None:
+    run(redis, key_steps.change(name, lambda key: edited(key, name="renamed")))
+
+
+def _replace(redis: Redis, name: str) -> None:
+    revoke_key(redis, name)
+    create_key(redis, name)
+
+
+def _rename_and_rotate(redis: Redis, name: str) -> None:
+    _rename(redis, name)
+    rotate_key(redis, "renamed")
+
+
+@pytest.mark.parametrize("change", [rotate_key, revoke_key, _rename, _replace, _rename_and_rotate])
+def test_a_start_undoes_no_change_of_a_key(redis: Redis, change: Callable[[Redis, str], object]) -> None:
     secret = ids.api_key()
     ensure_key(redis, secret, "client", default_wait_s=20)
     change(redis, "client")
-    [changed] = list_keys(redis)
-    assert ensure_key(redis, secret, "client", default_wait_s=20) == changed
-    assert list_keys(redis) == [changed]
-    found = stored(redis, secret)
-    assert found is None or not found.is_valid(utc_now_iso())
+    changed, found = list_keys(redis), stored(redis, secret)
+    ensure_key(redis, secret, "client", default_wait_s=20)
+    assert (list_keys(redis), stored(redis, secret)) == (changed, found)
+    assert (found is not None and found.is_valid(utc_now_iso())) == (change is _rename)
+
+
+def test_another_secret_of_the_same_name_is_taken_at_a_start(redis: Redis) -> None:
+    ensure_key(redis, ids.api_key(), "client")
+    revoke_key(redis, "client")
+    secret = ids.api_key()
+    assert ensure_key(redis, secret, "client") == stored(redis, secret)
+
+
+def test_the_bootstrap_key_can_be_what_it_was_before(redis: Redis) -> None:
+    old, new = ids.api_key(), ids.api_key()
+    for secret in (old, new, old):
+        assert ensure_key(redis, secret) is not None
+    assert stored(redis, new) is None
+    assert stored(redis, old) is not None
 
 
 def test_a_secret_belongs_to_one_key(redis: Redis) -> None:
