@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -18,7 +19,9 @@ from workers.stopping import StopFlag
 
 def test_an_outage_makes_no_outcome(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(definition, "_PATIENCE_S", 0.1)
-    monkeypatch.setattr(process_module, "Keeper", lambda *_: None)  # its thread would outlive the test
+    # their threads would outlive the test
+    monkeypatch.setattr(process_module, "Keeper", lambda *_: SimpleNamespace(cancel=None))
+    monkeypatch.setattr(process_module, "Cancellations", lambda *_: None)
     settings = Settings(redis_url=f"redis://127.0.0.1:{free_port()}/0", data_dir=tmp_path)
     process = WorkerProcess(settings, "worker", StopFlag())
     with pytest.raises(Unavailable):
