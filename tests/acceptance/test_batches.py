@@ -15,8 +15,9 @@ import pytest
 
 from shared import keys
 from shared.redis_sync import connect
-from tests.contract.check import check_execution
+from tests.contract.check import check_error, check_execution
 from tests.contract.scenes import failing, keep, retriever, unique
+from tests.servers import free_port, start_redis
 from tests.stack import Stack, gate, kill, stack
 from tests.waiting import wait_until
 
@@ -214,6 +215,47 @@ def test_an_api_that_is_killed_while_it_receives_loses_and_doubles_nothing(tmp_p
             assert {
                 tuple(kennel.starts(row["execution_id"])) for row in results(client, batch["batch_id"])
             } == {("held",)}
+
+
+def test_a_redis_that_dies_in_the_middle_ends_the_upload_and_a_repeat_finishes_it(tmp_path: Path) -> None:
+    directory = tmp_path / "redis"
+    directory.mkdir()
+    port = free_port()
+    redis = start_redis(directory, port)
+    lines = list(numbered(400))
+    kennel = Stack(tmp_path, f"redis://127.0.0.1:{port}/0", free_port(), {"KENNEL_REDIS_TIMEOUT_S": "1"})
+    try:
+        kennel.start_api()
+        worker = kennel.start_worker()
+        with kennel.namespace("outage") as client:
+            made = retriever(client, gate("never"))
+            kill(worker, signal.SIGTERM)
+
+            def until_redis_dies() -> Iterator[bytes]:
+                yield b"".join(lines[:150])
+                wait_until(lambda: newest(client) == 150, 20, "the first lines")
+                redis.kill()
+                redis.wait(10)
+                yield b"".join(lines[150:])
+
+            answer = upload(client, made, until_redis_dies(), "k")
+            envelope = check_error(answer, answer.status_code)
+            assert answer.status_code in (503, 504)
+            assert (envelope.error.details or {})["accepted"] == 150
+            assert "repeat it with the same Idempotency-Key" in envelope.error.message
+            redis = start_redis(directory, port)
+            batch_id = (envelope.error.details or {})["batch_id"]
+            wait_until(
+                lambda: client.get(f"/batches/{batch_id}").status_code == 200, 20, "the API to be back"
+            )
+            again = uploaded(upload(client, made, iter(lines), "k"))
+            assert (again["batch_id"], again["accepted"], again["refused"]) == (batch_id, 400, 0)
+            batch = read(client, batch_id)
+            assert (nonzero(batch["counts"]), batch["complete"]) == ({"pending": 400}, True)
+    finally:
+        kennel.stop()
+        redis.kill()
+        redis.wait(10)
 
 
 def newest(client: httpx.Client) -> int:
