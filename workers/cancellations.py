@@ -31,6 +31,7 @@ class Cancellations:
         self._client = client
         self._channel = keys.stop_channel(process)
         self._cancel = cancel
+        self._away = False
         threading.Thread(target=self._loop, name="kennel-cancellations", daemon=True).start()
 
     def _loop(self) -> None:
@@ -38,13 +39,15 @@ class Cancellations:
             try:
                 self._listen()
             except RedisError as error:
-                log_event(log, "cancellations.lost", level=logging.WARNING, error=str(error),
-                          retry_in_s=_RECONNECT_DELAY_S)  # fmt: skip
+                if not self._away:
+                    log_event(log, "cancellations.lost", level=logging.WARNING, error=str(error))
+                self._away = True
             time.sleep(_RECONNECT_DELAY_S)
 
     def _listen(self) -> None:
         with self._client.pubsub(ignore_subscribe_messages=True) as subscription:
             subscription.subscribe(self._channel)
+            self._away = False
             while True:
                 message = subscription.get_message(timeout=_READ_TIMEOUT_S)
                 if message is not None:

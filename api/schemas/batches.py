@@ -76,7 +76,7 @@ class BatchRead(BaseModel):
 
     batch_id: str
     status: Literal["uploading", "running", "ended"]
-    complete: bool = Field(description="Whether an upload of it was received to its last line.")
+    complete: bool = Field(description="Whether the latest upload was received to its last line.")
     submitted: int = Field(ge=0)
     counts: StatusCounts
     finished: int = Field(ge=0, description="In a terminal status, whichever.")

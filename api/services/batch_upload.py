@@ -33,7 +33,7 @@ from shared.logs import log_event
 from shared.models.batch import BatchPlace
 from shared.stores.executions import IdempotencyMismatch, Replayed, StoredExecution
 
-_GROUP = 64  # lines on their way to Redis at a time
+_GROUP = 32  # lines on their way to Redis at a time; more would hold up other requests for longer
 _SILENCE_MAX_S = 30.0  # between two chunks of the body; less than what makes an upload count as broken off
 _DIGEST_CHARS = 32
 # No fault of the line: those behind it would fare the same, so the upload ends here.

@@ -48,8 +48,8 @@ local function next_sequence(now)
 end
 
 local FIELDS = { 'status', 'retriever', 'queue', 'shadow', 'stage', 'first_stage', 'nonce', 'watchers', 'figures',
-  'about', 'next', 'batch', 'epoch', 'attempts', 'rev', 'seq', 'order', 'created_ms', 'started_ms', 'claimed_ms', 'spent_ms',
-  'done', 'written' }
+  'about', 'next', 'batch', 'epoch', 'attempts', 'rev', 'seq', 'order', 'created_ms', 'started_ms', 'claimed_ms',
+  'spent_ms', 'done', 'written' }
 local FIRST_NUMBER = 13
 
 -- The record's small fields as a table, or nil. One HMGET; head, detail and request are not read.
@@ -91,10 +91,10 @@ end
 -- How the rate of a batch is measured: between now and a mark that is one to two of these old.
 local RATE_WINDOW_MS = 10000
 
--- Nothing of a batch is open any more: it lives as long as a result, unless more is added to it.
+-- Nothing of a batch is open: from now on it lives as long as a result, unless more is added to it.
 local function rest_batch(id, now, ttl_s, uploading, watchers)
   local key = KEY.BATCH .. id
-  redis.call('HSET', key, 'ended_ms', int(now))
+  redis.call('HSETNX', key, 'ended_ms', int(now))
   redis.call('EXPIRE', key, ttl_s)
   redis.call('EXPIRE', key .. ':lines', ttl_s)
   if not uploading then wake(watchers, id .. ' ended') end

@@ -40,7 +40,7 @@ class Batch:
     ended_ms: int | None  # since when none of its executions is open
     cancelled_ms: int | None
     uploading: bool
-    complete: bool  # an upload of it was received to its last line
+    complete: bool  # the latest upload was received to its last line
     lines: int  # of the latest upload, and of these the refused ones
     refused: int
     refused_lines: bytes  # JSON: the first of them
