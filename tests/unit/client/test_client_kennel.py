@@ -40,7 +40,7 @@ def test_a_submit_asks_for_no_wait_unless_told() -> None:
     assert second.body == {"inputs": {}}
 
 
-def test_a_poll_yields_each_change_to_the_end() -> None:
+def test_a_poll_yields_each_change_to_the_end(sleeps: list[float]) -> None:
     unchanged = Reply(304, headers={"Retry-After": "1"})
     replies = (at(2, current_stage="search"), unchanged, at(3, "completed"))
     with fake_server(*replies) as server, server.client() as kennel:
