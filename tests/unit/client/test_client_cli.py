@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner, Result
@@ -90,3 +91,29 @@ def test_an_embedding_needs_a_collection_that_is_made() -> None:
     with fake_server() as server:
         result = kennel(server, "load", "-", "--collection", "books", "--embed", "title")
     assert (result.exit_code, "add --create" in result.stderr) == (2, True)
+
+
+def test_a_batch_that_cannot_go_on_says_how_far_it_is(tmp_path: Path) -> None:
+    """The key is revoked in the middle: what is finished stays so, and nothing else is tried."""
+    about = {"retriever_id": "ret_1", "retriever_name": "books", "created_at": "now"}
+    (tmp_path / "lines.jsonl").write_text('{"query": "a"}\n{"query": "b"}\n{"query": "c"}\n')
+    file = str(tmp_path / "lines.jsonl")
+    with fake_server(Reply(200, about), at(2, "completed"), refusal(401, "revoked")) as server:
+        result = kennel(server, "batch", file, "-r", "books", "-c", "1")
+    assert result.exit_code == 2
+    assert result.stderr == "kennel: revoked (1 of 3 lines finished; the same command goes on)\n"
+    [line] = (tmp_path / "lines.jsonl.results.jsonl").read_text().splitlines()
+    assert json.loads(line)["line"] == 1
+
+
+def test_a_batch_leaves_what_is_not_finished_in_time_to_the_next_run(tmp_path: Path) -> None:
+    about = {"retriever_id": "ret_1", "retriever_name": "books", "created_at": "now"}
+    (tmp_path / "lines.jsonl").write_text('{"query": "a"}\n')
+    command = ("batch", str(tmp_path / "lines.jsonl"), "-r", "books", "--timeout")
+    with fake_server(Reply(200, about), at(1), Reply(200, about), at(2, "completed")) as server:
+        late = kennel(server, *command, "0")
+        assert (late.exit_code, "1 not finished in time" in late.stderr) == (1, True)
+        assert kennel(server, *command, "9").exit_code == 0
+        keys = [asked.headers.get("Idempotency-Key") for asked in server.asked if asked.method == "POST"]
+    assert len(keys) == 2
+    assert len(set(keys)) == 1
