@@ -147,7 +147,8 @@ def _connection(kennel: Kennel, namespace_id: str) -> Mapping[str, str]:
 
 def _check(file: Path, lines: int) -> None:
     """Raises BenchError: a line has no result, or several, or one that is not its own."""
-    results = [json.loads(line) for line in file.with_name(f"{file.name}.results.jsonl").open()]
+    written = file.with_name(f"{file.name}.results.jsonl").read_text()
+    results = [json.loads(line) for line in written.splitlines()]
     counts = Counter(result["line"] for result in results)
     if counts != Counter(range(1, lines + 1)):
         raise BenchError(f"{len(results)} results for {lines} lines; most often {counts.most_common(3)}")

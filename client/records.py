@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import Any, BinaryIO, Literal, TextIO
 
 import orjson
 
@@ -93,7 +93,15 @@ def _jsonl(file: BinaryIO) -> Iterator[Record]:
 
 
 def _csv(file: BinaryIO, text_columns: frozenset[str]) -> Iterator[Record]:
-    reader = csv.reader(io.TextIOWrapper(file, encoding="utf-8-sig", newline=""), strict=True)
+    text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
+    try:
+        yield from _rows(text, text_columns)
+    finally:
+        text.detach()  # else it would close the file, which is not its own
+
+
+def _rows(text: TextIO, text_columns: frozenset[str]) -> Iterator[Record]:
+    reader = csv.reader(text, strict=True)
     header = next(reader, [])
     for row in reader:
         if not row:

@@ -63,7 +63,7 @@ def _split(text: str) -> SplitResult:
     bare = text.rstrip("/").removesuffix("/v1")
     try:
         url = urlsplit(bare)
-        is_usable = url.scheme in ("http", "https") and url.hostname and url.port != 0
+        is_usable = url.scheme in ("http", "https") and url.hostname and url.port != 0 and not url.username
     except ValueError:  # the port is no number
         is_usable = False
     if not is_usable:

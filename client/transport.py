@@ -93,22 +93,19 @@ class Transport:
         """
         began_s = time.monotonic()
         for attempt in range(TRIES_MAX):
-            failure: NoAnswer | None = None
-            answer: Answer | None = None
-            try:
-                answer = self._send_once(request)
-            except NoAnswer as error:
-                failure = error
-            if answer is not None and answer.status not in _RETRIED:
-                return answer
-            asked_s = answer.retry_after_s if answer is not None else None
+            outcome = self._outcome(request)
+            asked_s = None
+            if isinstance(outcome, Answer):
+                if outcome.status not in _RETRIED:
+                    return outcome
+                asked_s = outcome.retry_after_s
             wait_s = asked_s or _backoff_s(attempt)
             is_late = time.monotonic() + wait_s > began_s + self._patience_s()
             if is_late or not request.repeatable or not self.sleep(wait_s):
                 break
-        if answer is None:
-            raise failure or NoAnswer("the connection is closed")
-        return answer
+        if isinstance(outcome, NoAnswer):
+            raise outcome
+        return outcome
 
     def sleep(self, duration_s: float) -> bool:
         """Wait, but not beyond `close`; False when that cut it short."""
@@ -126,6 +123,12 @@ class Transport:
         """For how long a request is repeated."""
         retry_s = self._timeouts.retry_s
         return retry_s if self._has_answered else min(retry_s, _FIRST_RETRY_S)
+
+    def _outcome(self, request: Request) -> Answer | NoAnswer:
+        try:
+            return self._send_once(request)
+        except NoAnswer as error:
+            return error
 
     def _send_once(self, request: Request) -> Answer:
         raw = self._encoded(request)

@@ -126,11 +126,13 @@ def open_state(
 def _open(path: Path) -> BinaryIO:
     try:
         file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o644), "r+b")
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        raise NotConfigured(f"another `kennel batch` is using {path}; let it end first") from error
     except OSError as error:
         raise NotConfigured(f"{path} cannot be written: {error}") from error
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        file.close()
+        raise NotConfigured(f"another `kennel batch` is using {path}; let it end first") from error
     return file
 
 

@@ -23,7 +23,7 @@ _STATUS_STYLES: Mapping[Status, str] = {
     Status.FAILED: "bold red",
     Status.CANCELLED: "red",
 }
-_IN_OTHER_COLUMNS = frozenset(("document_id", "collection_id", "score"))
+_NO_FIELDS_OF_USERS = frozenset(("document_id", "collection_id", "score", "_internal"))
 
 
 def print_json(value: Any) -> None:
@@ -97,7 +97,7 @@ def _score(score: float | None) -> str:
 
 def _brief(payload: Mapping[str, Any]) -> str:
     """The user's fields in one line."""
-    shown = {name: value for name, value in payload.items() if name not in _IN_OTHER_COLUMNS}
+    shown = {name: value for name, value in payload.items() if name not in _NO_FIELDS_OF_USERS}
     return "  ".join(f"{name}: {_text(value)}" for name, value in shown.items())
 
 

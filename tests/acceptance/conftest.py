@@ -8,6 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.acceptance.commands import Run
 from tests.contract.scenes import BY_YEAR, SERVICE_THREADS, book, retriever, write
 from tests.stack import Stack, stack
 
@@ -34,6 +35,12 @@ def client(service: Stack, request: pytest.FixtureRequest) -> Iterator[httpx.Cli
     """A client in a namespace of the module's own."""
     with service.namespace(request.module.__name__.rpartition(".")[2].replace("_", "-")) as client:
         yield client
+
+
+@pytest.fixture
+def command(service: Stack, client: httpx.Client, tmp_path: Path) -> Run:
+    """`kennel` as a program, in the module's namespace and a directory of the test's own."""
+    return Run(service, client.headers["X-Namespace"], tmp_path)
 
 
 @pytest.fixture(scope="module")

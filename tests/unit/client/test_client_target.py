@@ -15,7 +15,10 @@ def _no_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-@pytest.mark.parametrize("url", ["127.0.0.1:8000", "ftp://host", "http://", "http://host:many", "http://h:0"])
+@pytest.mark.parametrize(
+    "url",
+    ["127.0.0.1:8000", "ftp://host", "http://", "http://host:many", "http://h:0", "http://me:secret@host"],
+)
 def test_what_is_no_address_is_refused(url: str) -> None:
     with pytest.raises(NotConfigured, match="is not an address"):
         Target.of(url, "key", None)
