@@ -18,6 +18,7 @@ import apsw
 import numpy as np
 from numpy.typing import NDArray
 
+from shared.documents.sqlite.metrics import Floats, nearness, prepared
 from shared.documents.sqlite.rows import fetch
 from shared.documents.sqlite.vectors import IndexRow
 
@@ -25,7 +26,6 @@ _CHUNK_ROWS = 4_096
 _GROWTH = 1.5
 # A matrix whose later rows outnumber those it began with may be half dead: read it anew.
 _REREAD_AFTER_ROWS = 10_000
-_SCORE_DECIMALS = 6
 
 _COUNT = "SELECT count(*) FROM vectors WHERE index_key = ?"
 _ROWS = (
@@ -34,13 +34,12 @@ _ROWS = (
 )
 
 T = TypeVar("T", bound=np.generic)
-Floats = NDArray[np.float32]
 Ids = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """Every vector of an index: its id, its document and its similarity to the query, side by side."""
+    """Every vector of an index: its id, its document and its score for the query, side by side."""
 
     vector_ids: Ids
     document_keys: Ids
@@ -58,14 +57,14 @@ class Matrices:
     def scores(
         self, connection: apsw.Connection, file_id: str, index: IndexRow, queries: Sequence[Sequence[float]]
     ) -> Scored:
-        """All vectors as this connection sees them, and maybe some that are gone. Rounded to six decimals.
+        """All vectors as this connection sees them, and maybe some that are gone.
 
-        A score is the best cosine similarity to one of the queries.
+        A score is that of the nearest of the queries.
         """
-        wanted = unit_rows(np.array(queries, dtype=np.float32)).T
+        wanted = prepared(index.metric, np.array(queries, dtype=np.float32))
         matrix = self._matrix(connection, file_id, index)
         chunks = [matrix.rows(connection)] if matrix else _chunks(connection, index, 0)
-        parts = [Scored(ids, keys, _similarities(rows, wanted)) for ids, keys, rows in chunks]
+        parts = [Scored(ids, keys, nearness(index.metric, rows, wanted)) for ids, keys, rows in chunks]
         return parts[0] if len(parts) == 1 else _joined(parts)
 
     def _matrix(self, connection: apsw.Connection, file_id: str, index: IndexRow) -> _Matrix | None:
@@ -85,7 +84,7 @@ class Matrices:
 
 
 class _Matrix:
-    """The vectors of one index, of unit length."""
+    """The vectors of one index, prepared for its metric."""
 
     def __init__(self, index: IndexRow, expected_rows: int) -> None:
         self._index = index
@@ -126,14 +125,6 @@ class _Matrix:
         self._count = end
 
 
-def unit_rows(rows: Floats) -> Floats:
-    """Each row divided by its length; a row of zeros stays."""
-    lengths = np.linalg.norm(rows.astype(np.float64), axis=1, keepdims=True)
-    lengths[lengths == 0] = 1.0
-    unit: Floats = (rows / lengths).astype(np.float32)
-    return unit
-
-
 def _chunks(connection: apsw.Connection, index: IndexRow, after: int) -> Iterator[tuple[Ids, Ids, Floats]]:
     while True:
         found = fetch(connection, _ROWS, (index.index_key, after, _CHUNK_ROWS))
@@ -141,16 +132,10 @@ def _chunks(connection: apsw.Connection, index: IndexRow, after: int) -> Iterato
             return
         ids, keys, packed = zip(*found, strict=True)
         rows = np.frombuffer(b"".join(packed), "<f4").reshape(len(found), index.dimensions)
-        yield np.array(ids, np.int64), np.array(keys, np.int64), unit_rows(rows)
+        yield np.array(ids, np.int64), np.array(keys, np.int64), prepared(index.metric, rows)
         after = ids[-1]
         if len(found) < _CHUNK_ROWS:
             return
-
-
-def _similarities(rows: Floats, queries: Floats) -> Floats:
-    """The best for each row; `queries` are columns. One query is a case of its own, which is much faster."""
-    best: Floats = rows @ queries[:, 0] if queries.shape[1] == 1 else (rows @ queries).max(axis=1)
-    return np.round(best, _SCORE_DECIMALS)
 
 
 def _joined(parts: Sequence[Scored]) -> Scored:

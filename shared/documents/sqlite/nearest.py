@@ -11,8 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.documents.sqlite.matrices import Matrices, Scored
+from shared.documents.sqlite.metrics import rounded
 from shared.documents.sqlite.rows import fetch
 from shared.documents.sqlite.vectors import IndexRow, find_index
+from shared.documents.store import Metric
 from shared.errors import InvalidInput
 from shared.filters.ast import And, Filter
 from shared.filters.sql import Parameters, compile_where
@@ -20,6 +22,7 @@ from shared.filters.sql import Parameters, compile_where
 # How many candidates are looked at for each hit wanted. Where a filter drops most of them, it is asked of
 # every document instead: cheaper than trying candidates one by one.
 _CANDIDATES_PER_HIT = 4
+_ALIKE = 2e-6  # scores this close may be the same once rounded
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +52,8 @@ def nearest(
     wanted = limit * _CANDIDATES_PER_HIT if where else limit
     while True:
         candidates = _best(scored, passing, wanted)
-        hits = _existing(connection, scored, candidates, where if passing is None else None, limit)
+        asked = where if passing is None else None
+        hits = _existing(connection, index.metric, scored, candidates, asked, limit)
         if len(hits) >= limit or len(candidates) < wanted:
             return hits
         if where is not None and passing is None:
@@ -86,12 +90,12 @@ def _index_for(connection: apsw.Connection, name: str, queries: Sequence[Sequenc
 
 
 def _best(scored: Scored, passing: NDArray[np.bool_] | None, wanted: int) -> NDArray[np.intp]:
-    """Positions of the best `wanted` vectors, best first, with all that tie with the last of them."""
+    """Positions of the best `wanted` vectors, best first, with all that tie with the last once rounded."""
     scores = scored.scores if passing is None else np.where(passing, scored.scores, -np.inf)
     positions = np.arange(len(scores))
     if wanted < len(scores):
         least = np.partition(scores, len(scores) - wanted)[len(scores) - wanted]
-        positions = np.flatnonzero(scores >= least)
+        positions = np.flatnonzero(scores >= least - _ALIKE)
     if passing is not None:
         positions = positions[passing[positions]]
     return positions[np.argsort(-scores[positions], kind="stable")]
@@ -99,6 +103,7 @@ def _best(scored: Scored, passing: NDArray[np.bool_] | None, wanted: int) -> NDA
 
 def _existing(
     connection: apsw.Connection,
+    metric: Metric,
     scored: Scored,
     candidates: NDArray[np.intp],
     where: Filter | None,
@@ -118,7 +123,7 @@ def _existing(
         sql += f" WHERE {compile_where(where, parameters)}"
     hits: dict[int, Nearest] = {}
     for vector_id, key, document_id in fetch(connection, sql, parameters.values):
-        hits.setdefault(key, Nearest(document_id, key, round(scores[vector_id], 6)))
+        hits.setdefault(key, Nearest(document_id, key, rounded(metric, scores[vector_id])))
     return sorted(hits.values(), key=lambda hit: (-hit.score, hit.document_id))[:limit]
 
 
