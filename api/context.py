@@ -85,7 +85,7 @@ class ApiContext:
         retrievers = RetrieverDirectory(retriever_store)
         catalogue = CatalogueService(CatalogueStore(redis))
         collection_service = CollectionService(
-            collection_store, collections, pool, cursors, embedding_models(settings)
+            collection_store, collections, pool, cursors, embedding_models(settings), namespace_store
         )
         retriever_service = RetrieverService(
             redis=redis,

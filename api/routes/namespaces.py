@@ -20,6 +20,8 @@ from api.schemas.namespaces import (
     NamespaceList,
     NamespaceStats,
     NamespaceStatsBatch,
+    StandaloneAnswer,
+    StandaloneCreate,
 )
 from api.services.document_answers import joined
 
@@ -30,6 +32,16 @@ router = APIRouter(prefix="/v1/namespaces", tags=["namespaces"], route_class=Jso
 async def create(context: ContextDep, caller: WriterDep, body: NamespaceCreate) -> Response:
     """Names are unique in the installation."""
     return json_response(await context.namespace_service.create(caller, body))
+
+
+@router.post(
+    "/standalone",
+    summary="Create a namespace for vectors of one's own",
+    responses=answers(StandaloneAnswer, 400, 403, 409, 422, 504),
+)
+async def create_standalone(context: ContextDep, caller: WriterDep, body: StandaloneCreate) -> Response:
+    """Its id is the caller's to choose. Documents are upserted without naming a collection."""
+    return json_response(await context.namespace_service.create_standalone(caller, body))
 
 
 @router.post("/list", summary="List namespaces", responses=answers(NamespaceList, 400, 422))

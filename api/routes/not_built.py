@@ -10,7 +10,6 @@ from fastapi import APIRouter, Request
 from api.errors import METHODS, NotBuilt
 
 _OPERATIONS = """
-POST   /namespaces/standalone
 PATCH  /collections/{id}/documents/{document_id}/acl
 GET    /retrievers/typeahead
 ANY    /retrievers/benchmarks

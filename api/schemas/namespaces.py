@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import AfterValidator, BaseModel, Field, StrictInt, model_validator
 
 from api.schemas.common import NotYet, Pagination, Printable, RequestModel
+from shared.documents.store import RESERVED_FIELDS, Metric, vector_name
+from shared.documents.stored import MAX_DIMENSIONS, MAX_VECTOR_NAME_CHARS
 
 NAMESPACE_ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,127}$"
 
@@ -28,17 +31,53 @@ class PayloadIndex(RequestModel):
     is_protected: bool = False
 
 
+def _no_system_name(name: str) -> str:
+    """Vectors are returned at the document's root, where these names are taken."""
+    if name in RESERVED_FIELDS:
+        raise ValueError(f"no vector may be named {name}")
+    if vector_name(name) != name:
+        raise ValueError("is a feature URI; give the bare name of the vectors")
+    return name
+
+
+class VectorConfig(RequestModel):
+    """Vectors that every collection of the namespace is made for."""
+
+    name: Annotated[
+        str, Field(min_length=1, max_length=MAX_VECTOR_NAME_CHARS), Printable, AfterValidator(_no_system_name)
+    ]
+    dimension: Annotated[StrictInt, Field(ge=1, le=MAX_DIMENSIONS)]
+    metric: Annotated[Metric, Field(description="How near two vectors are.")] = "cosine"
+
+
+def _each_once(configs: list[VectorConfig] | None) -> list[VectorConfig] | None:
+    names = [config.name for config in configs or ()]
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise ValueError(f"the name {twice[0]!r} is there twice; each name has one configuration")
+    return configs
+
+
+VectorConfigs = Annotated[
+    list[VectorConfig] | None,
+    Field(max_length=100, description="Documents may have these vectors only; any when left out."),
+    AfterValidator(_each_once),
+]
+
+
 class NamespaceCreate(RequestModel):
     namespace_name: Annotated[str, Field(min_length=3, max_length=64, description="Unique."), Printable]
     namespace_id: Annotated[
         str | None, Field(pattern=NAMESPACE_ID_PATTERN, description="Made by the server when left out.")
     ] = None
-    mode: Annotated[Literal["managed"], Field(description="`standalone` is not supported yet.")] = "managed"
+    mode: Annotated[
+        Literal["managed", "standalone"], Field(description="Kept and shown; both work alike.")
+    ] = "managed"
     description: Annotated[str | None, Field(max_length=10_000)] = None
     feature_extractors: list[FeatureExtractorRef] | None = None
     payload_indexes: Annotated[list[PayloadIndex] | None, Field(max_length=1_000)] = None
     features: NotYet = None
-    vector_configs: NotYet = None
+    vector_configs: VectorConfigs = None
     auto_create_indexes: NotYet = None
     adaptive_indexing: NotYet = None
     ttl_seconds: NotYet = None
@@ -47,6 +86,48 @@ class NamespaceCreate(RequestModel):
     tiering: NotYet = None
     spend_budget: NotYet = None
     cost_cap_override: NotYet = None
+
+
+class StandaloneCreate(RequestModel):
+    """A namespace for vectors of one's own."""
+
+    namespace_id: Annotated[
+        str | None, Field(pattern=NAMESPACE_ID_PATTERN, description="namespace_name when left out.")
+    ] = None
+    namespace_name: Annotated[
+        str | None,
+        Field(min_length=1, max_length=64, description="The start of namespace_id when left out."),
+        Printable,
+    ] = None
+    vector_configs: VectorConfigs = None
+    auto_create_indexes: Annotated[
+        Literal[True] | None, Field(description="On: every field can be filtered without an index.")
+    ] = None
+    config: NotYet = None
+    storage: NotYet = None
+
+    @model_validator(mode="after")
+    def _has_an_id(self) -> StandaloneCreate:
+        if self.namespace_id is None and not re.match(NAMESPACE_ID_PATTERN, self.namespace_name or ""):
+            raise ValueError(
+                "namespace_id is missing, and namespace_name cannot take its place: "
+                "1 to 128 letters, digits, _ and -, the first a letter or digit"
+            )
+        return self
+
+    def identity(self) -> tuple[str, str]:
+        """The id and the name."""
+        namespace_id = self.namespace_id or self.namespace_name or ""
+        return namespace_id, self.namespace_name or namespace_id[:64]
+
+
+class StandaloneAnswer(BaseModel):
+    namespace_id: str
+    mode: Literal["standalone"] = "standalone"
+    status: Literal["active"] = "active"
+    vector_configs: list[dict[str, Any]] | None
+    document_count: int = 0
+    warnings: list[str] = []
 
 
 class NamespaceChange(RequestModel):
@@ -88,7 +169,7 @@ class Namespace(BaseModel):
     namespace_id: str
     namespace_name: str
     description: str | None = None
-    mode: Literal["managed"] = "managed"
+    mode: Literal["managed", "standalone"] = "managed"
     feature_extractors: list[dict[str, Any]] = []
     payload_indexes: list[dict[str, Any]] = []
     vector_configs: list[dict[str, Any]] | None = None

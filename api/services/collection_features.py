@@ -82,7 +82,7 @@ def vector_indexes(shape: CollectionShape) -> list[dict[str, Any]]:
             "index": {
                 "name": index.name,
                 "dimensions": index.dimensions,
-                "distance": "cosine",
+                "distance": index.metric,
                 "inference_name": index.name if _is_derived(shape, index) else None,
             },
         }

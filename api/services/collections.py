@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -32,7 +33,7 @@ from api.services.collection_features import (
 from api.services.listing import Lister, Listing
 from shared import ids, keys
 from shared.clock import utc_now_iso
-from shared.documents.store import CollectionRef, CollectionShape, DocumentStore, TextEmbedding
+from shared.documents.store import CollectionRef, CollectionShape, DocumentStore, TextEmbedding, VectorConfig
 from shared.errors import Conflict, InvalidInput, KennelError, OutcomeUnknown
 from shared.models.resource import Resource
 from shared.stores.resources import ResourceStore
@@ -52,9 +53,11 @@ class CollectionService:
         pool: DocumentPool,
         cursors: Cursors,
         models: Models,
+        namespaces: ResourceStore,
     ) -> None:
         """`models` are the embedding models of the installation, the default first."""
         self._models = models
+        self._namespaces = namespaces
         self._store = store
         self._directory = directory
         self._pool = pool
@@ -79,8 +82,9 @@ class CollectionService:
         collection = _collection(ids.collection_id(), request, extractor, is_system=is_system)
         ref = CollectionRef(namespace_id, collection.collection_id)
         # First its place, then its record: a crash in between leaves an empty file, not a broken collection.
+        declared = await self._declared(namespace_id, embedding)
         collection.vector_indexes = vector_indexes(
-            await self._pool.run(lambda documents: _made(documents, ref, embedding))
+            await self._pool.run(lambda documents: _made(documents, ref, embedding, declared))
         )
         try:
             await self._store.create(
@@ -96,6 +100,25 @@ class CollectionService:
             raise
         warnings = request.warnings() + ignored(extractor)
         return orjson.dumps({**collection.model_dump(), "document_count": 0, "warnings": warnings})
+
+    async def _declared(
+        self, namespace_id: str, embedding: TextEmbedding | None
+    ) -> list[VectorConfig] | None:
+        """The vectors that the namespace declares for all its collections.
+
+        Raises:
+            NotFound: the namespace is gone. InvalidInput: one has the name of the collection's own embedding.
+        """
+        namespace = (await self._namespaces.get(keys.INSTALLATION, namespace_id)).answer()
+        configs = namespace["vector_configs"]
+        if configs is None:
+            return None
+        if embedding is not None and embedding.model in {config["name"] for config in configs}:
+            raise InvalidInput.at(
+                ["feature_extractor"],
+                f"the namespace declares vectors named {embedding.model!r}, as its model is; use another one",
+            )
+        return [VectorConfig(config["name"], config["dimension"], config["metric"]) for config in configs]
 
     async def change(self, namespace_id: str, id_or_name: str, request: CollectionChange) -> dict[str, Any]:
         """The collection as it is now.
@@ -206,8 +229,13 @@ def _collection(
     )
 
 
-def _made(documents: DocumentStore, ref: CollectionRef, embedding: TextEmbedding | None) -> CollectionShape:
-    documents.create_collection(ref, embedding)
+def _made(
+    documents: DocumentStore,
+    ref: CollectionRef,
+    embedding: TextEmbedding | None,
+    declared: Sequence[VectorConfig] | None,
+) -> CollectionShape:
+    documents.create_collection(ref, embedding, declared)
     return documents.shape(ref)
 
 

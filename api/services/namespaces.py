@@ -21,6 +21,9 @@ from api.schemas.namespaces import (
     NamespaceChange,
     NamespaceCreate,
     NamespaceStats,
+    StandaloneAnswer,
+    StandaloneCreate,
+    VectorConfig,
 )
 from api.services.changes import changed
 from api.services.collections import CollectionService
@@ -68,17 +71,38 @@ class NamespaceService:
             Conflict: its name or id is taken.
             Forbidden: the key is limited to other namespaces.
         """
+        namespace = _namespace(request.namespace_id or ids.namespace_id(), request)
+        await self._create(principal, namespace)
+        counted = {"document_count": 0, "collection_count": 0, "warnings": request.warnings()}
+        return namespace.model_dump() | counted
+
+    async def create_standalone(self, principal: Principal, request: StandaloneCreate) -> StandaloneAnswer:
+        """A namespace for vectors of one's own. Raises as `create`."""
+        namespace_id, name = request.identity()
+        now = utc_now_iso()
+        configs = _configs(request.vector_configs)
+        namespace = Namespace(
+            namespace_id=namespace_id,
+            namespace_name=name,
+            mode="standalone",
+            vector_configs=configs,
+            created_at=now,
+            updated_at=now,
+        )
+        await self._create(principal, namespace)
+        return StandaloneAnswer(
+            namespace_id=namespace_id, vector_configs=configs, warnings=request.warnings()
+        )
+
+    async def _create(self, principal: Principal, namespace: Namespace) -> None:
         if principal.namespaces is not None:
             raise Forbidden(f"the key {principal.name!r} is limited to its namespaces and cannot make others")
-        namespace = _namespace(request.namespace_id or ids.namespace_id(), request)
         await self._store.create(
             keys.INSTALLATION,
             namespace.namespace_id,
             namespace.namespace_name,
             namespace.model_dump_json().encode(),
         )
-        counted = {"document_count": 0, "collection_count": 0, "warnings": request.warnings()}
-        return namespace.model_dump() | counted
 
     async def get(self, principal: Principal, id_or_name: str) -> dict[str, Any]:
         """The namespace with its counts."""
@@ -188,11 +212,19 @@ def _namespace(namespace_id: str, request: NamespaceCreate) -> Namespace:
         namespace_id=namespace_id,
         namespace_name=request.namespace_name,
         description=request.description,
+        mode=request.mode,
+        vector_configs=_configs(request.vector_configs),
         feature_extractors=[_extractor(each) for each in request.feature_extractors or ()],
         payload_indexes=[index.model_dump() for index in request.payload_indexes or ()],
         created_at=now,
         updated_at=now,
     )
+
+
+def _configs(declared: Sequence[VectorConfig] | None) -> list[dict[str, Any]] | None:
+    """As they are stored and shown; an empty list declares nothing."""
+    known = {"name", "dimension", "metric"}
+    return [config.model_dump(include=known) for config in declared or ()] or None
 
 
 def _extractor(reference: FeatureExtractorRef) -> dict[str, Any]:

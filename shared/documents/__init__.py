@@ -13,6 +13,7 @@ from shared.documents.store import (
     Hits,
     PendingText,
     TextEmbedding,
+    VectorConfig,
     VectorIndex,
     Written,
 )
@@ -28,6 +29,7 @@ __all__ = [
     "Hits",
     "PendingText",
     "TextEmbedding",
+    "VectorConfig",
     "VectorIndex",
     "Written",
     "as_several",

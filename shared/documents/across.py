@@ -16,7 +16,10 @@ from shared.filters.evaluate import compile_predicate
 from shared.filters.sort import SortKey, position
 from shared.models.document import Document
 
-_READ_AHEAD = 100  # documents of a collection that are held at a time
+# Documents of a collection that are held at a time. Each read sorts the collection anew, so a long way is
+# gone in growing steps.
+_READ_AHEAD = 100
+_READ_AHEAD_MAX = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +95,7 @@ def _documents(
         if len(page) < read_ahead:
             return
         cursor = cursor_of(page[-1], sort)
+        read_ahead = min(2 * read_ahead, _READ_AHEAD_MAX)
 
 
 def _at(

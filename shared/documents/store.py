@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from shared.errors import InvalidInput
 from shared.filters.ast import Filter
@@ -15,6 +15,9 @@ from shared.models.document import Document
 
 # One vector of numbers, or several of one document, of which the nearest counts.
 VectorValue = Sequence[float] | Sequence[Sequence[float]]
+
+# How near two vectors are; shared/documents/sqlite/metrics.py has the scores.
+Metric = Literal["cosine", "euclidean", "dot_product"]
 
 RESERVED_FIELDS = frozenset({"document_id", "collection_id", "searchable_at", "_internal"})
 MAX_QUERY_TERMS = 64
@@ -101,12 +104,22 @@ class TextEmbedding:
 
 
 @dataclass(frozen=True, slots=True)
+class VectorConfig:
+    """Vectors that a collection is made for."""
+
+    name: str
+    dimensions: int
+    metric: Metric = "cosine"
+
+
+@dataclass(frozen=True, slots=True)
 class VectorIndex:
     """The vectors of one name in a collection. A name keeps the shape of its first vector."""
 
     name: str
     dimensions: int
     several: bool  # a document may have several vectors of this name
+    metric: Metric = "cosine"
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,8 +221,18 @@ class DocumentStore(Protocol):
     `create_collection` and the drops raise NotFound for an unknown collection.
     """
 
-    def create_collection(self, ref: CollectionRef, embedding: TextEmbedding | None = None) -> None:
-        """Make an empty collection; an existing one is left as it is."""
+    def create_collection(
+        self,
+        ref: CollectionRef,
+        embedding: TextEmbedding | None = None,
+        declared: Sequence[VectorConfig] | None = None,
+    ) -> None:
+        """Make an empty collection; an existing one is left as it is.
+
+        Args:
+            declared: the only vectors that documents may have, besides the embedding; None = any, and a name
+                is learnt with its first vector.
+        """
 
     def drop_collection(self, ref: CollectionRef) -> None:
         """Delete a collection with its documents; an unknown one is no error."""
@@ -320,9 +343,10 @@ class DocumentStore(Protocol):
         limit: int,
         payloads: bool = True,
     ) -> Hits:
-        """The best `limit` documents by cosine similarity (-1 to 1, six decimals), exactly.
+        """The best `limit` documents by the metric of the vectors, exactly.
 
-        A document's score is the best of all pairs of a query and one of its vectors.
+        A document's score is the best of all pairs of a query and one of its vectors: their cosine similarity
+        (-1 to 1) or dot product, six decimals, or 1 / (1 + euclidean distance), six digits.
 
         Args:
             where, keep, payloads: as for `search_text`.

@@ -81,7 +81,7 @@ class ByWords(Ranker):
 
 @dataclass(frozen=True, slots=True)
 class ByVectors(Ranker):
-    """Cosine similarity to the nearest query vector.
+    """Nearness to the nearest query vector, by the metric of the vectors.
 
     Attributes:
         feature: URI or name of the vectors.
@@ -110,8 +110,8 @@ class ByVectors(Ranker):
         return self._joined(list(found.values()), scope.limit)
 
     def relevance(self, score: float) -> float:
-        """A cosine below 0 is as far as can be."""
-        return max(0.0, score)
+        """Below 0 is as far as can be; only dot products exceed 1, which then is as near as can be."""
+        return min(1.0, max(0.0, score))
 
     def _search(
         self, store: DocumentStore, scope: Scope, ref: CollectionRef, name: str, queries: Vectors

@@ -18,6 +18,7 @@ import apsw
 import numpy as np
 from numpy.typing import NDArray
 
+from shared.documents.sqlite.metrics import Floats, nearness, prepared
 from shared.documents.sqlite.rows import fetch
 from shared.documents.sqlite.vectors import IndexRow
 
@@ -33,13 +34,12 @@ _ROWS = (
 )
 
 T = TypeVar("T", bound=np.generic)
-Floats = NDArray[np.float32]
 Ids = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """Every vector of an index: its id, its document and its similarity to the query, side by side."""
+    """Every vector of an index: its id, its document and its score for the query, side by side."""
 
     vector_ids: Ids
     document_keys: Ids
@@ -59,14 +59,14 @@ class Matrices:
     ) -> Scored:
         """All vectors as this connection sees them, and maybe some that are gone.
 
-        A score is the best cosine similarity to one of the queries.
+        A score is that of the nearest of the queries.
         """
-        wanted = unit_rows(np.array(queries, dtype=np.float32))
+        wanted = prepared(index.metric, np.array(queries, dtype=np.float32))
         matrix = self._matrix(connection, file_id, index)
         held = matrix and matrix.rows(connection)
         self._drop_surplus()  # it may have grown
         chunks = [held] if held else _chunks(connection, index, 0)
-        parts = [Scored(ids, keys, _similarities(rows, wanted)) for ids, keys, rows in chunks]
+        parts = [Scored(ids, keys, nearness(index.metric, rows, wanted)) for ids, keys, rows in chunks]
         return parts[0] if len(parts) == 1 else _joined(parts)
 
     def _matrix(self, connection: apsw.Connection, file_id: str, index: IndexRow) -> _Matrix | None:
@@ -93,7 +93,7 @@ class Matrices:
 
 
 class _Matrix:
-    """The vectors of one index, of unit length."""
+    """The vectors of one index, prepared for its metric."""
 
     def __init__(self, index: IndexRow, expected_rows: int, max_rows: int) -> None:
         self._index = index
@@ -157,14 +157,6 @@ def _newest_id(connection: apsw.Connection) -> int:
     return int(rows[0][0]) if rows else 0
 
 
-def unit_rows(rows: Floats) -> Floats:
-    """Each row divided by its length; a row of zeros stays."""
-    lengths = np.linalg.norm(rows.astype(np.float64), axis=1, keepdims=True)
-    lengths[lengths == 0] = 1.0
-    unit: Floats = (rows / lengths).astype(np.float32)
-    return unit
-
-
 def _chunks(connection: apsw.Connection, index: IndexRow, after: int) -> Iterator[tuple[Ids, Ids, Floats]]:
     while True:
         found = fetch(connection, _ROWS, (index.index_key, after, _CHUNK_ROWS))
@@ -172,22 +164,10 @@ def _chunks(connection: apsw.Connection, index: IndexRow, after: int) -> Iterato
             return
         ids, keys, packed = zip(*found, strict=True)
         rows = np.frombuffer(b"".join(packed), "<f4").reshape(len(found), index.dimensions)
-        yield np.array(ids, np.int64), np.array(keys, np.int64), unit_rows(rows)
+        yield np.array(ids, np.int64), np.array(keys, np.int64), prepared(index.metric, rows)
         after = ids[-1]
         if len(found) < _CHUNK_ROWS:
             return
-
-
-def _similarities(rows: Floats, queries: Floats) -> Floats:
-    """The best for each row.
-
-    Not `rows @ query`: OpenBLAS shares that out over threads of its own, which wait for each other. Four
-    searches at a time over 50,000 rows are eight times as fast this way, a single one twice (measured).
-    """
-    best: Floats = np.vecdot(rows, queries[0])
-    for query in queries[1:]:
-        np.maximum(best, np.vecdot(rows, query), out=best)
-    return best
 
 
 def _joined(parts: Sequence[Scored]) -> Scored:

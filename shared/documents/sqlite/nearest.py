@@ -11,8 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.documents.sqlite.matrices import Matrices, Scored
+from shared.documents.sqlite.metrics import rounded
 from shared.documents.sqlite.rows import fetch
 from shared.documents.sqlite.vectors import IndexRow, find_index
+from shared.documents.store import Metric
 from shared.documents.stored import MAX_VECTORS_PER_NAME
 from shared.errors import InvalidInput
 from shared.filters.ast import And, Filter
@@ -22,8 +24,7 @@ from shared.filters.sql import Parameters, compile_where
 # every document instead: cheaper than trying candidates one by one.
 _CANDIDATES_PER_HIT = 4
 _FLOAT32_MAX = float(np.finfo(np.float32).max)
-_SCORE_DECIMALS = 6
-_ALIKE = 2 * 10.0**-_SCORE_DECIMALS  # scores this close may be the same once rounded
+_ALIKE = 2e-6  # scores this close may be the same once rounded
 
 Positions = NDArray[np.intp]  # of vectors in a Scored
 
@@ -56,7 +57,8 @@ def nearest(
     wanted = limit * _CANDIDATES_PER_HIT if where else limit
     while True:
         candidates = _best(scored, passing, wanted)
-        hits = _existing(connection, scored, candidates, where if passing is None else None, limit)
+        asked = where if passing is None else None
+        hits = _existing(connection, index.metric, scored, candidates, asked, limit)
         if len(hits) >= limit or len(candidates) < wanted:
             return hits
         if where is not None and passing is None:
@@ -109,6 +111,7 @@ def _best(scored: Scored, passing: Positions | None, wanted: int) -> Positions:
 
 def _existing(
     connection: apsw.Connection,
+    metric: Metric,
     scored: Scored,
     candidates: Positions,
     where: Filter | None,
@@ -128,7 +131,7 @@ def _existing(
         sql += f" WHERE {compile_where(where, parameters)}"
     hits: dict[int, Nearest] = {}
     for vector_id, key, document_id in fetch(connection, sql, parameters.values):
-        hits.setdefault(key, Nearest(document_id, key, round(scores[vector_id], _SCORE_DECIMALS)))
+        hits.setdefault(key, Nearest(document_id, key, rounded(metric, scores[vector_id])))
     return sorted(hits.values(), key=lambda hit: (-hit.score, hit.document_id))[:limit]
 
 

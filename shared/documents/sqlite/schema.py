@@ -7,23 +7,25 @@ and the time to write, and slows filters down (measured with 50,000 documents of
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 
 import apsw
 import orjson
 
 from shared.documents.sqlite.rows import fetch
-from shared.documents.store import CollectionShape, TextEmbedding, VectorIndex
+from shared.documents.store import CollectionShape, TextEmbedding, VectorConfig, VectorIndex
 from shared.errors import KennelError
 from shared.filters.words import STEM_TOKENIZER
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 # Contentless: the index alone, its text is in the documents already.
 _TABLES = f"""
 CREATE TABLE collection (              -- one row
     file_id   TEXT NOT NULL,           -- names this file among all that ever had its path
     embedding TEXT NOT NULL,           -- JSON of the TextEmbedding, or null
-    write_seq INTEGER NOT NULL         -- number of the last write
+    write_seq INTEGER NOT NULL,        -- number of the last write
+    is_closed INTEGER NOT NULL         -- 1: vectors have the names declared when it was made, and no others
 );
 CREATE TABLE documents (
     document_key  INTEGER PRIMARY KEY,
@@ -37,7 +39,8 @@ CREATE TABLE vector_indexes (
     index_key  INTEGER PRIMARY KEY,
     name       TEXT UNIQUE NOT NULL,
     dimensions INTEGER NOT NULL,
-    several    INTEGER NOT NULL
+    several    INTEGER,                -- null until the first vector of a declared name
+    metric     TEXT NOT NULL DEFAULT 'cosine'
 );
 CREATE TABLE vectors (
     vector_id    INTEGER PRIMARY KEY AUTOINCREMENT,  -- never used again: what is new has a higher one
@@ -62,12 +65,18 @@ PRAGMA user_version = {SCHEMA_VERSION};
 """
 
 
-def create_tables(connection: apsw.Connection, embedding: TextEmbedding | None) -> None:
+def create_tables(
+    connection: apsw.Connection, embedding: TextEmbedding | None, declared: Sequence[VectorConfig] | None
+) -> None:
     connection.execute("PRAGMA journal_mode = WAL")
     with connection:
         connection.execute(_TABLES)
-        row = (secrets.token_hex(8), orjson.dumps(embedding).decode())
-        connection.execute("INSERT INTO collection VALUES (?, ?, 0)", row)
+        row = (secrets.token_hex(8), orjson.dumps(embedding).decode(), declared is not None)
+        connection.execute("INSERT INTO collection VALUES (?, ?, 0, ?)", row)
+        connection.executemany(
+            "INSERT INTO vector_indexes (name, dimensions, metric) VALUES (?, ?, ?)",
+            [(config.name, config.dimensions, config.metric) for config in declared or ()],
+        )
         if embedding is not None:
             index = (embedding.model, embedding.dimensions, False)
             connection.execute(
@@ -76,10 +85,15 @@ def create_tables(connection: apsw.Connection, embedding: TextEmbedding | None) 
 
 
 def read_shape(connection: apsw.Connection) -> CollectionShape:
-    indexes = fetch(connection, "SELECT name, dimensions, several FROM vector_indexes ORDER BY index_key")
+    indexes = fetch(
+        connection, "SELECT name, dimensions, several, metric FROM vector_indexes ORDER BY index_key"
+    )
     return CollectionShape(
         read_embedding(connection),
-        tuple(VectorIndex(name, dimensions, bool(several)) for name, dimensions, several in indexes),
+        tuple(
+            VectorIndex(name, dimensions, bool(several), metric)
+            for name, dimensions, several, metric in indexes
+        ),
     )
 
 

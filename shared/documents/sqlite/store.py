@@ -36,6 +36,7 @@ from shared.documents.store import (
     Hits,
     PendingText,
     TextEmbedding,
+    VectorConfig,
     VectorValue,
     Written,
     validate_id,
@@ -81,13 +82,18 @@ class SqliteDocumentStore:
         self._matrices = Matrices(vector_cache_bytes)
         self._seen_at_ns: dict[Path, int] = {}  # when a collection without backlog was last written to
 
-    def create_collection(self, ref: CollectionRef, embedding: TextEmbedding | None = None) -> None:
+    def create_collection(
+        self,
+        ref: CollectionRef,
+        embedding: TextEmbedding | None = None,
+        declared: Sequence[VectorConfig] | None = None,
+    ) -> None:
         path = self._handles.path(ref)
         with _domain_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             with write_turn(path, self._write_wait_s):
                 if not path.exists():
-                    _create_file(path, embedding)
+                    _create_file(path, embedding, declared)
 
     def drop_collection(self, ref: CollectionRef) -> None:
         path = self._handles.path(ref)
@@ -314,13 +320,15 @@ def _domain_errors(path: Path) -> Iterator[None]:
         raise kennel_error(error, path) from error
 
 
-def _create_file(path: Path, embedding: TextEmbedding | None) -> None:
+def _create_file(
+    path: Path, embedding: TextEmbedding | None, declared: Sequence[VectorConfig] | None
+) -> None:
     """Build the file aside and rename it: nobody ever opens half a collection."""
     draft = path.with_suffix(".new")
     _remove_files(draft)
     connection = apsw.Connection(str(draft))
     try:
-        create_tables(connection, embedding)
+        create_tables(connection, embedding, declared)
     finally:
         connection.close()
     draft.replace(path)

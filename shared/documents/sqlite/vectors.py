@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import apsw
 import orjson
 
 from shared.documents.sqlite.rows import fetch
-from shared.documents.store import VectorValue, vector_name
+from shared.documents.store import Metric, VectorValue, vector_name
 from shared.documents.stored import is_several, pack_vectors, unpack_vector
 from shared.errors import InvalidInput
 
@@ -26,14 +27,20 @@ class IndexRow:
     index_key: int
     name: str
     dimensions: int
-    several: bool
+    several: bool | None  # None: not known before the first vector
+    metric: Metric = "cosine"
 
 
 def find_index(connection: apsw.Connection, name: str) -> IndexRow | None:
     rows = fetch(
-        connection, "SELECT index_key, name, dimensions, several FROM vector_indexes WHERE name = ?", (name,)
+        connection,
+        "SELECT index_key, name, dimensions, several, metric FROM vector_indexes WHERE name = ?",
+        (name,),
     )
-    return IndexRow(rows[0][0], rows[0][1], rows[0][2], bool(rows[0][3])) if rows else None
+    if not rows:
+        return None
+    index_key, name, dimensions, several, metric = rows[0]
+    return IndexRow(index_key, name, dimensions, None if several is None else bool(several), metric)
 
 
 def read_vectors(
@@ -109,6 +116,7 @@ class VectorWriter:
             )
 
     def _index(self, name: str, dimensions: int, several: bool) -> IndexRow:
+        self._check_declared(name, dimensions)
         index = self._find(name)
         if index is None:
             self._connection.execute(
@@ -123,6 +131,8 @@ class VectorWriter:
                 f"the vector has {dimensions} dimensions, those of this name in the collection have "
                 f"{index.dimensions}; use another name",
             )
+        if index.several is None:
+            index = self._indexes[name] = self._settled(index, several)
         if index.several != several:
             expected = "a list of vectors" if index.several else "one vector"
             raise InvalidInput.at(
@@ -137,3 +147,27 @@ class VectorWriter:
                 return None
             self._indexes[name] = found
         return self._indexes[name]
+
+    @cached_property
+    def _declared(self) -> Mapping[str, int] | None:
+        """Name -> dimensions of all vectors that there may be; None: any."""
+        [[is_closed]] = fetch(self._connection, "SELECT is_closed FROM collection")
+        if not is_closed:
+            return None
+        return dict(fetch(self._connection, "SELECT name, dimensions FROM vector_indexes ORDER BY name"))
+
+    def _check_declared(self, name: str, dimensions: int) -> None:
+        if self._declared is None or self._declared.get(name) == dimensions:
+            return
+        there_are = ", ".join(f"{each} ({size})" for each, size in self._declared.items()) or "none"
+        raise InvalidInput.at(
+            ("vectors", name),
+            f"no vectors {name!r} of {dimensions} dimensions are declared; there are {there_are}",
+        )
+
+    def _settled(self, index: IndexRow, several: bool) -> IndexRow:
+        """A declared index whose first vector says whether documents have several."""
+        self._connection.execute(
+            "UPDATE vector_indexes SET several = ? WHERE index_key = ?", (several, index.index_key)
+        )
+        return replace(index, several=several)

@@ -98,7 +98,7 @@ def test_an_unknown_path_is_404_and_a_wrong_method_405(api: httpx.Client) -> Non
     [
         ("GET", "/v1/retrievers/typeahead"),
         ("GET", "/v1/analytics/retrievers/x/performance"),
-        ("POST", "/v1/namespaces/standalone"),
+        ("PATCH", "/v1/collections/x/documents/y/acl"),
         ("GET", "/v1/retrievers/benchmarks/x"),
         ("GET", "/v1/alerts/executions/x"),
         ("DELETE", "/v1/organizations/secrets/x"),

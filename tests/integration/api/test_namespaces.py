@@ -100,9 +100,9 @@ def test_one_of_fifty_creates_of_a_name_wins(root: httpx.Client, name: str) -> N
         ({"namespace_name": "x" * 65}, ["namespace_name"]),
         ({"namespace_name": "a\nb"}, ["namespace_name"]),
         ({"namespace_name": "abc", "namespace_id": "-x"}, ["namespace_id"]),
-        ({"namespace_name": "abc", "mode": "standalone"}, ["mode"]),
+        ({"namespace_name": "abc", "mode": "other"}, ["mode"]),
         ({"namespace_name": "abc", "ttl_seconds": 60}, ["ttl_seconds"]),
-        ({"namespace_name": "abc", "vector_configs": [{}]}, ["vector_configs"]),
+        ({"namespace_name": "abc", "vector_configs": {}}, ["vector_configs"]),
     ],
 )
 def test_what_does_not_fit_is_422_at_its_place(root: httpx.Client, body: Any, place: list[str]) -> None:
