@@ -4,13 +4,16 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: run test bench bench-search bench-ingest bench-batch quality lint install clean
+.PHONY: run test fuzz bench bench-search bench-ingest bench-batch quality lint install clean
 
 run: $(VENV)/.run            ## install, then start Redis, API, workers and Flower; ARGS="--no-demo" passes options
 	$(BIN)/kennel up $(ARGS)
 
 test: $(VENV)/.test          ## install with the test tools, then run every test
 	$(BIN)/python -m pytest $(ARGS)
+
+fuzz: $(VENV)/.test          ## the generated requests of make test, ten times as many; FUZZ_SEED=… repeats a run
+	FUZZ_EXAMPLES=360 $(BIN)/python -m pytest --timeout 1200 tests/acceptance/test_generated_requests.py $(ARGS)
 
 bench: $(VENV)/.test         ## Kennel beside a naive FastAPI + Celery app, one table
 	$(BIN)/python -m benchmarks $(ARGS)

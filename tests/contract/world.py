@@ -1,0 +1,105 @@
+"""A small installation with something of every kind, under the names that the document's examples use."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from tests.contract.scenes import book, failing, run, search, write
+from tests.stack import Stack, create_retriever, execute, gate, poll_until
+
+_DOOMED = 12  # of each kind, to be deleted
+
+# Name of a parameter -> values of it that exist.
+Names = Mapping[str, Sequence[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What requests can be about; deletions have their own, so that the rest stays."""
+
+    names: Names
+    doomed: Names
+
+    def inside(self, document: Mapping[str, Any]) -> dict[str, Any]:
+        """The OpenAPI document, where parameters that name something are required and name what exists."""
+        narrowed = copy.deepcopy(dict(document))
+        for path, operations in narrowed["paths"].items():
+            for method, operation in operations.items():
+                deleted = path.rpartition("/")[2].strip("{}") if method == "delete" else ""
+                for parameter in operation.get("parameters", ()):
+                    name = parameter["name"]
+                    values = self.doomed if name == deleted else self.names
+                    if name in values:
+                        parameter["schema"] = {"enum": list(values[name])}
+                        parameter["required"] = name != "prefer"
+                        parameter.pop("example", None)
+        return narrowed
+
+
+def make_world(service: Stack, client: httpx.Client) -> World:
+    """In the client's namespace."""
+    namespace = client.headers["X-Namespace"]
+    namespace_id = service.client.get(f"/namespaces/{namespace}").json()["namespace_id"]
+    books = [book(number) for number in range(20)] + [{"document_id": "emma"}, {"document_id": "dune"}]
+    document_ids = [each["document_id"] for each in books]
+    for name in ("python_docs", "novels"):
+        _collection(client, name)
+        write(client, name, books)
+    searching = _retriever(client, "search_python_docs")
+    mixed = create_retriever(client, "mixed", [gate("held"), failing(on_error="skip")])
+    broken = create_retriever(client, "broken", [failing()])
+    return World(
+        names={
+            "X-Namespace": [namespace_id],
+            "namespace": [namespace_id],
+            "collection": ["python_docs", "novels"],
+            "document_id": document_ids[_DOOMED:],
+            "retriever": [searching, mixed],
+            "execution_id": [*_executions(client, searching, mixed, broken)],
+            "prefer": ["wait=1", "respond-async"],
+        },
+        doomed={
+            "namespace": [_namespace(service, name) for name in _numbered("namespace")],
+            "collection": [_collection(client, name) for name in _numbered("collection")],
+            "retriever": [_retriever(client, name) for name in _numbered("retriever")],
+            "document_id": document_ids[:_DOOMED],
+        },
+    )
+
+
+def _executions(client: httpx.Client, searching: str, mixed: str, broken: str) -> Sequence[str]:
+    """Completed, failed, running, and one without a retriever."""
+    adhoc = client.post("/retrievers/execute", json={"stages": [search("book")]}).json()["execution_id"]
+    completed = [
+        run(client, searching, inputs={"query": word})["execution_id"] for word in ("book", "trains")
+    ]
+    failed = run(client, broken)["execution_id"]
+    running = execute(client, mixed)
+    poll_until(client, mixed, running, lambda e: e["status"] == "processing", "its start")
+    return [*completed, failed, running, adhoc]
+
+
+def _numbered(kind: str) -> list[str]:
+    return [f"doomed_{kind}_{number}" for number in range(_DOOMED)]
+
+
+def _namespace(service: Stack, name: str) -> str:
+    made = service.client.post("/namespaces", json={"namespace_name": name})
+    namespace_id: str = made.raise_for_status().json()["namespace_id"]
+    return namespace_id
+
+
+def _collection(client: httpx.Client, name: str) -> str:
+    made = client.post("/collections", json={"collection_name": name})
+    collection_id: str = made.raise_for_status().json()["collection_id"]
+    return collection_id
+
+
+def _retriever(client: httpx.Client, name: str) -> str:
+    schema = {"query": {"type": "string", "default": "book"}}
+    return create_retriever(client, name, [search()], collection_identifiers=["novels"], input_schema=schema)
