@@ -12,9 +12,9 @@ from benchmarks.figures import BenchError
 from shared.documents import CollectionRef, DocumentStore
 from shared.models.execution import Claim, ExecutionRequest, Page, Status
 from shared.stores.ledger import Outcome
-from workers.definition import Definition, DefinitionCache
-from workers.pipeline import Pipeline
-from workers.run import Run, Snapshot
+from workers.execution.definition import Definition, DefinitionCache
+from workers.execution.pipeline import Pipeline
+from workers.lease.run import Run, Snapshot
 
 HITS = 25
 _MAX_TIME_MS = 60_000

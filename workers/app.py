@@ -20,10 +20,10 @@ from shared.redis_sync import connect, through_outage
 from shared.settings import Settings
 from shared.stores.embedding_requests import read_member
 from workers.embedding import EmbeddingSweep, run_embedding
+from workers.lease.stopping import StopFlag
+from workers.lease.sweeper import Sweeper
 from workers.process import WorkerProcess, worker_process
 from workers.stages.registry import catalogue, load_all
-from workers.stopping import StopFlag
-from workers.sweeper import Sweeper
 from workers.tasks import ExecutionFailed, run_execution
 
 _PUBLISH_PATIENCE_S = 60.0

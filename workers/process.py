@@ -21,14 +21,14 @@ from shared.redis_sync import Functions, connect, text, through_outage
 from shared.settings import Settings
 from shared.stores.embedding_requests import EmbeddingTurns
 from shared.stores.ledger import Ledger, Outcome
-from workers.cancellations import Cancellations
-from workers.definition import DefinitionCache
 from workers.embedding import EmbeddingWorker, ExecutionEmbeddings
-from workers.identity import process_name
-from workers.keeper import Keeper
-from workers.pipeline import Pipeline, failed_before_start, log_unforeseen
-from workers.run import Cancelled, ExecutionLost, HandedBack, Run, Stop
-from workers.stopping import StopFlag
+from workers.execution.definition import DefinitionCache
+from workers.execution.pipeline import Pipeline, failed_before_start, log_unforeseen
+from workers.lease.cancellations import Cancellations
+from workers.lease.identity import process_name
+from workers.lease.keeper import Keeper
+from workers.lease.run import Cancelled, ExecutionLost, HandedBack, Run, Stop
+from workers.lease.stopping import StopFlag
 
 log = logging.getLogger("kennel.worker")
 

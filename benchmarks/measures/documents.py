@@ -22,7 +22,7 @@ from benchmarks.pipelines import NoEmbeddings
 from shared.documents.sqlite.store import SqliteDocumentStore
 from shared.documents.store import CollectionRef, DocumentWrite
 from workers.context import StageContext
-from workers.selection import SELECTION_MAX, Selection
+from workers.documents.selection import SELECTION_MAX, Selection
 from workers.stages.attribute_filter import AttributeFilter, AttributeFilterParameters
 from workers.stages.base import Stage
 from workers.stages.feature_search import FeatureSearch, FeatureSearchParameters

@@ -13,9 +13,9 @@ from shared.documents import CollectionRef, DocumentStore
 from shared.errors import StageError
 from shared.filters import Filter, ranked
 from shared.models.document import Document
+from workers.documents.selection import METADATA_MAX_BYTES, SELECTION_MAX, Fetched, both
 from workers.search.fusion import Method, Ranking, fuse
 from workers.search.rankers import ByVectors, Ranker, Scope
-from workers.selection import METADATA_MAX_BYTES, SELECTION_MAX, Fetched, both
 
 # Counted exactly when several collections are counted together, unless one has more values than this.
 _FACET_VALUES_MAX = 10_000
@@ -46,7 +46,7 @@ class Facet:
 
 @dataclass(frozen=True, slots=True)
 class FusedSearch:
-    """A Query (workers/selection.py) of one or several searches; without any, what the filters select.
+    """A Query (workers/documents/selection.py) of searches; without any, what the filters select.
 
     Attributes:
         searches: None: there are no searches, the filters alone select; empty: all of them were left out.

@@ -9,7 +9,7 @@ from pydantic import ConfigDict, Discriminator, Field, Tag, model_validator
 
 from shared.documents import as_several
 from shared.embeddings.models import Task
-from workers.groups import GroupMode
+from workers.documents.groups import GroupMode
 from workers.search.fusion import Method
 from workers.stages.base import FieldPath, StageParameters
 

@@ -12,10 +12,10 @@ from pydantic import ConfigDict, Field, model_validator
 from shared.errors import StageError
 from shared.filters import SortKey, sort_documents
 from shared.models.document import RESULT_MEMBERS, Document
-from workers.columns import Column
 from workers.context import StageContext
-from workers.groups import Group, best_first, group_documents, row
-from workers.selection import METADATA_MAX_BYTES
+from workers.documents.columns import Column
+from workers.documents.groups import Group, best_first, group_documents, row
+from workers.documents.selection import METADATA_MAX_BYTES
 from workers.stages.base import FieldPath, Stage, StageOutput, StageParameters
 
 PERCENTILE = 50.0

@@ -10,7 +10,7 @@ from pydantic import Field
 from shared.filters import Filter, compile_predicate, parse_filter
 from shared.models.document import Document
 from workers.context import StageContext
-from workers.selection import Selection
+from workers.documents.selection import Selection
 from workers.stages.base import Stage, StageOutput, StageParameters
 
 Operator = Literal[

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from shared.filters import SortKey
 from shared.models.document import Document
 from workers.context import StageContext
-from workers.selection import Selection
+from workers.documents.selection import Selection
 
 CREDITS_PER_STAGE = 0.01
 CREDITS_PER_INPUT_DOCUMENT = 0.0001

@@ -9,12 +9,12 @@ from shared.errors import StageError
 from shared.filters import And, Condition, Filter, Or, SortKey, parse_filter
 from shared.models.document import Document
 from workers.context import StageContext
-from workers.groups import best_first, collapse, group_documents
+from workers.documents.groups import best_first, collapse, group_documents
+from workers.documents.selection import Selection
 from workers.search.assembly import ranker_of
 from workers.search.fused import Facet, FusedSearch, Regroup
 from workers.search.fused import Search as RankedSearch
 from workers.search.parameters import FeatureSearchParameters, Search
-from workers.selection import Selection
 from workers.stages.base import Stage, StageOutput
 
 

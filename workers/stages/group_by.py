@@ -10,7 +10,7 @@ from pydantic import Field
 from shared.filters import SortKey
 from shared.models.document import Document
 from workers.context import StageContext
-from workers.groups import GroupMode, best_first, collapse, group_documents
+from workers.documents.groups import GroupMode, best_first, collapse, group_documents
 from workers.stages.base import FieldPath, Stage, StageOutput, StageParameters
 
 

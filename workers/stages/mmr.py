@@ -11,7 +11,7 @@ from pydantic import ConfigDict, Field, field_validator, model_validator
 from shared.filters import SortKey, field_value, is_number
 from shared.models.document import RESULT_MEMBERS, Document
 from workers.context import StageContext
-from workers.similarity import (
+from workers.documents.similarity import (
     FieldSimilarity,
     Numbers,
     Similarity,

@@ -12,7 +12,7 @@ from pydantic import ConfigDict, Field, model_validator
 from shared.filters import SortKey, field_value
 from shared.models.document import Document
 from workers.context import StageContext
-from workers.groups import equality_key
+from workers.documents.groups import equality_key
 from workers.stages.base import FieldPath, Stage, StageOutput, StageParameters
 
 

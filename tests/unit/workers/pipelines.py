@@ -10,9 +10,9 @@ import orjson
 from shared.documents import CollectionRef, DocumentStore, DocumentWrite
 from shared.models.execution import Claim, ExecutionRequest, Page
 from workers.context import Embeddings
-from workers.definition import DefinitionCache
-from workers.pipeline import Pipeline
-from workers.run import Run, Snapshot
+from workers.execution.definition import DefinitionCache
+from workers.execution.pipeline import Pipeline
+from workers.lease.run import Run, Snapshot
 
 NAMESPACE = "ns_test"
 SECRET = b"what cursors are signed with"

@@ -7,7 +7,7 @@ from dataclasses import replace
 import orjson
 
 from tests.unit.workers.pipelines import claim, stage
-from workers.definition import DefinitionCache
+from workers.execution.definition import DefinitionCache
 
 SNAPSHOT = orjson.dumps({"retriever_name": "r", "stages": [stage("sort", "sort_attribute", field="year")]})
 

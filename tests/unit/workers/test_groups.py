@@ -7,7 +7,7 @@ import orjson
 from shared.filters import field_value
 from shared.models.document import Document
 from tests.unit.workers.alone import document, documents_of
-from workers.groups import best_first, group_documents, row
+from workers.documents.groups import best_first, group_documents, row
 
 
 def ids(documents: list[Document]) -> list[str]:

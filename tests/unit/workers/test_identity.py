@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from workers.identity import has_died, process_name
+from workers.lease.identity import has_died, process_name
 
 
 def test_only_a_dead_process_of_this_worker_and_machine_has_died() -> None:

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from shared.filters import SortKey, sort_documents
 from shared.models.document import Document
-from workers.failure import StageFailed
-from workers.keyset import Keyset
+from workers.execution.failure import StageFailed
+from workers.execution.keyset import Keyset
 
 VALUES = st.one_of(
     st.none(), st.booleans(), st.integers(-3, 3), st.floats(allow_nan=False, allow_infinity=False),

@@ -13,7 +13,7 @@ from shared.models.document import Document
 from shared.models.execution import Page
 from tests.unit.workers.pipelines import NAMESPACE, SECRET, PrivateRun, claim, execute, fill, pipeline, stage
 from workers.context import StageContext
-from workers.run import ExecutionLost
+from workers.lease.run import ExecutionLost
 from workers.stages.base import Stage, StageOutput, StageParameters
 from workers.stages.registry import load_all
 

@@ -11,10 +11,10 @@ from shared.errors import Unavailable
 from shared.settings import Settings
 from tests.servers import free_port
 from tests.unit.workers.pipelines import PrivateRun, claim
-from workers import definition
 from workers import process as process_module
+from workers.execution import definition
+from workers.lease.stopping import StopFlag
 from workers.process import WorkerProcess
-from workers.stopping import StopFlag
 
 
 def test_an_outage_makes_no_outcome(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

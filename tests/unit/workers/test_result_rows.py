@@ -11,7 +11,7 @@ from shared.documents import CollectionRef, DocumentStore, DocumentWrite
 from shared.models.document import Document
 from shared.models.execution import ExecutionRequest, Page
 from tests.unit.workers.pipelines import NAMESPACE, execute, fill, stage
-from workers.result_rows import EXPANDED_MAX, ResultRows
+from workers.execution.result_rows import EXPANDED_MAX, ResultRows
 
 FAMILY = "col_family"
 OTHERS = "col_others"

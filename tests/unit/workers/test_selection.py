@@ -9,9 +9,9 @@ import pytest
 from shared.documents import DocumentStore
 from shared.filters import Condition, SortKey
 from tests.unit.workers.pipelines import execute, fill, stage
+from workers.documents.selection import Selection
 from workers.search.fused import FusedSearch, Search
 from workers.search.rankers import ByWords
-from workers.selection import Selection
 
 ANY = Condition("year", "gt", 0)
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workers.similarity import FieldSimilarity, Numbers, VectorSimilarity, WeightedSimilarity
+from workers.documents.similarity import FieldSimilarity, Numbers, VectorSimilarity, WeightedSimilarity
 
 NONE = np.empty((0, 0))
 

@@ -16,7 +16,7 @@ from shared.filters import SortKey
 from shared.models.document import Document
 from tests.unit.workers.alone import Alone, document, documents_of, refused_when_rendered, refused_when_saved
 from tests.unit.workers.pipelines import execute, stage
-from workers.columns import FUNCTIONS
+from workers.documents.columns import FUNCTIONS
 from workers.stages.aggregate import Aggregate, AggregateParameters, Function
 
 BOOKS = [

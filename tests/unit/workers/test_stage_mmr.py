@@ -209,7 +209,7 @@ def test_vectors_of_different_lengths_are_an_error_that_names_both(vectors: Docu
 
 
 def test_more_vectors_than_fit_are_refused(vectors: DocumentStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("workers.similarity.VECTORS_MAX_BYTES", 3 * 2 * 8 - 1)
+    monkeypatch.setattr("workers.documents.similarity.VECTORS_MAX_BYTES", 3 * 2 * 8 - 1)
     with pytest.raises(StageError, match="pass fewer documents"):
         alone(vectors).run(scored("abc"), diversity_feature_uri=FEATURE)
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.errors import StageError
-from workers import statistics
+from workers.documents import statistics
 
 numbers = st.lists(st.integers(-1000, 1000) | st.floats(-1e6, 1e6), min_size=1, max_size=20)
 values = st.lists(st.sampled_from([1, 1.0, "1", "a", True, False, [1], {"a": 1}]), max_size=12)

@@ -9,8 +9,8 @@ from shared.filters import Filter, parse_filter, substitute_dynamic
 from shared.models.document import Document
 from shared.models.execution import Claim
 from shared.templates import Scope, render, render_filters
-from workers.books import Books
-from workers.definition import PlannedStage
+from workers.execution.books import Books
+from workers.execution.definition import PlannedStage
 
 Loc = tuple[str | int, ...]
 

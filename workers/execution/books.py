@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from shared.models.execution import Budget, Claim, Detail, figures, pagination_of
-from workers.definition import PlannedStage
+from workers.execution.definition import PlannedStage
 
 
 @dataclass(slots=True)

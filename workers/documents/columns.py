@@ -11,7 +11,7 @@ from typing import Any
 from shared.errors import StageError
 from shared.filters import field_value, is_number
 from shared.models.document import Document
-from workers import statistics
+from workers.documents import statistics
 
 
 @dataclass(frozen=True)

@@ -16,14 +16,14 @@ from shared.logs import log_event
 from shared.models.document import Document
 from shared.models.execution import Budget, Claim, Detail, Status, figures, pagination_of
 from shared.stores.ledger import Outcome
-from workers.books import Books, StageEntry
 from workers.context import Embeddings, StageContext
-from workers.definition import Definition, PlannedStage
-from workers.failure import StageFailed
-from workers.rendering import Rendering
-from workers.result import Result
-from workers.run import Run, Stop
-from workers.selection import Selection
+from workers.documents.selection import Selection
+from workers.execution.books import Books, StageEntry
+from workers.execution.definition import Definition, PlannedStage
+from workers.execution.failure import StageFailed
+from workers.execution.rendering import Rendering
+from workers.execution.result import Result
+from workers.lease.run import Run, Stop
 
 log = logging.getLogger("kennel.pipeline")
 

@@ -11,7 +11,7 @@ from shared.documents import CollectionRef, DocumentStore
 from shared.documents.references import References, expanded, look_up, references_of, referred_ids
 from shared.models.document import Document
 from shared.models.execution import ExecutionRequest
-from workers.failure import StageFailed
+from workers.execution.failure import StageFailed
 
 _NOTHING: Mapping[str, Any] = {}
 EXPANDED_MAX = 50  # references per document (contract 2.1)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from shared.errors import StageError
 from shared.models.document import Document
 from workers.context import StageContext
-from workers.groups import equality_key
+from workers.documents.groups import equality_key
 
 Numbers = NDArray[np.float64]
 

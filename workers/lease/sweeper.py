@@ -13,8 +13,8 @@ from shared.logs import log_event
 from shared.settings import Settings
 from shared.stores.ledger import Ledger, SweepReport
 from workers.embedding import EmbeddingSweep
-from workers.identity import has_died
-from workers.stopping import StopFlag
+from workers.lease.identity import has_died
+from workers.lease.stopping import StopFlag
 
 log = logging.getLogger("kennel.sweeper")
 

@@ -14,9 +14,9 @@ from shared.models.document import Document
 from shared.models.execution import Claim, Page, Status, pagination_of, profile_of, with_limits
 from shared.result_cursor import next_cursor
 from shared.stores.ledger import Outcome
-from workers.books import Books
-from workers.keyset import Keyset
-from workers.result_rows import ResultRows
+from workers.execution.books import Books
+from workers.execution.keyset import Keyset
+from workers.execution.result_rows import ResultRows
 
 
 class Result:

@@ -13,8 +13,8 @@ from shared.errors import Unavailable
 from shared.logs import log_event
 from shared.settings import Settings
 from shared.stores.ledger import Ledger
-from workers.run import Run
-from workers.stopping import StopFlag
+from workers.lease.run import Run
+from workers.lease.stopping import StopFlag
 
 log = logging.getLogger("kennel.keeper")
 

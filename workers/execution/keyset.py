@@ -9,7 +9,7 @@ from shared.filters import SortKey
 from shared.filters.paths import MISSING, resolve
 from shared.filters.sort import position
 from shared.models.document import Document
-from workers.failure import StageFailed
+from workers.execution.failure import StageFailed
 
 _COLLECTION = "collection_id"
 

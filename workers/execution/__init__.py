@@ -1,0 +1,1 @@
+"""One execution from its definition to its result: templates, stages, books, rows."""

@@ -1,0 +1,1 @@
+"""What keeps executions with the process that runs them: leases, the sweep, cancelling, stopping."""
