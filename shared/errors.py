@@ -134,6 +134,12 @@ class EmbeddingRefused(KennelError):
     code = "embedding_refused"
 
 
+class EmbeddingUnusable(EmbeddingRefused):
+    """The endpoint, as it is set up, refuses whatever it is asked: a wrong key, address or model."""
+
+    code = "embedding_unusable"
+
+
 class OutcomeUnknown(KennelError):
     """The connection broke after a write was sent: it may or may not have happened.
 
