@@ -13,7 +13,7 @@ test: $(VENV)/.test          ## install with the test tools, then run every test
 	$(BIN)/python -m pytest $(ARGS)
 
 fuzz: $(VENV)/.test          ## the generated requests of make test, ten times as many; FUZZ_SEED=… repeats a run
-	FUZZ_EXAMPLES=360 $(BIN)/python -m pytest --timeout 1200 tests/acceptance/test_generated_requests.py $(ARGS)
+	FUZZ_SEED=$${FUZZ_SEED:-$$(date +%s)} FUZZ_EXAMPLES=240 $(BIN)/python -m pytest --timeout 1200 tests/acceptance/test_generated_requests.py $(ARGS)
 
 bench: $(VENV)/.test         ## Kennel beside a naive FastAPI + Celery app, one table
 	$(BIN)/python -m benchmarks $(ARGS)

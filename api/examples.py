@@ -161,10 +161,13 @@ MODELS: dict[str, Any] = {
             "input_mappings": {"text": "plot"},
         },
     },
+    "StandaloneCreate": {
+        "namespace_id": "photos",
+        "vector_configs": [{"name": "image", "dimension": 512, "metric": "cosine"}],
+    },
     "CollectionChange": {"description": "Novels and stories."},
     "CollectionClone": {"collection_name": "novels_2"},
     "DocumentCreate": {
-        "document_id": "emma",
         "title": "Emma",
         "plot": "A young woman makes matches.",
         "year": 1815,
@@ -183,6 +186,18 @@ MODELS: dict[str, Any] = {
         "sort": {"field": "title", "direction": "asc"},
         "limit": 10,
     },
+    "NamespaceListBody": {
+        "collection_ids": ["python_docs", "novels"],
+        "filters": {"field": "kind", "operator": "exists", "value": True},
+        "limit": 10,
+    },
+    "ListBatchBody": {
+        "queries": [
+            {"key": "classes", "request": {"filters": {"field": "kind", "operator": "eq", "value": "class"}}},
+            {"key": "novels", "request": {"collection_ids": ["novels"], "limit": 5}},
+        ]
+    },
+    "DistinctRequest": {"field": "kind", "limit": 100},
     "ListBody": {"search": "python*", "sort": {"field": "created_at", "direction": "desc"}, "limit": 20},
     "CollectionListBody": {"search": "python*", "limit": 20, "include_system": False},
     "RetrieverCreate": {

@@ -130,6 +130,7 @@ def _complete_operation(operation: dict[str, Any], schemas: Mapping[str, Any]) -
     statuses = {int(status) for status, response in responses.items() if _is_own_error(response)}
     statuses |= set() if anonymous else {401, 503}
     statuses |= {400, 413} if "requestBody" in operation else set()
+    statuses |= {400, 404} if "X-Namespace" in _parameters(operation) else set()  # none named, or unknown
     responses |= {str(status): {"$ref": f"#/components/responses/{_name(status)}"} for status in statuses}
     operation["responses"] = dict(sorted(responses.items()))
     for parameter in operation.get("parameters", ()):
@@ -138,6 +139,10 @@ def _complete_operation(operation: dict[str, Any], schemas: Mapping[str, Any]) -
     for part in (operation.get("requestBody", {}), *responses.values()):
         for media in part.get("content", {}).values():
             media["example"] = example_of(media["schema"], schemas)
+
+
+def _parameters(operation: Mapping[str, Any]) -> set[str]:
+    return {parameter["name"] for parameter in operation.get("parameters", ())}
 
 
 def _is_own_error(response: Mapping[str, Any]) -> bool:
