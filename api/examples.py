@@ -103,6 +103,9 @@ _EXECUTION = {
     "error": None,
     "warnings": [],
     "interpretation": {"provided_input_keys": ["query"], "ignored_input_keys": [], "relaxations": []},
+    "is_partial": False,
+    "partial_from_stage": None,
+    "resumed_from_stage": None,
 }
 _LINE = {
     "status": "completed",

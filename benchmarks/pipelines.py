@@ -14,7 +14,7 @@ from shared.models.execution import Claim, ExecutionRequest, Page, Status
 from shared.stores.ledger import Outcome
 from workers.execution.definition import Definition, DefinitionCache
 from workers.execution.pipeline import Pipeline
-from workers.lease.run import Run, Snapshot
+from workers.lease.run import Checkpoint, Run, Snapshot
 
 HITS = 25
 _MAX_TIME_MS = 60_000
@@ -38,6 +38,9 @@ class _Unwatched(Run):
         pass
 
     def publish(self, stage: str | None, stages_completed: int, snapshot: Snapshot) -> None:
+        pass
+
+    def keep(self, checkpoint: Checkpoint) -> None:
         pass
 
 

@@ -4,6 +4,7 @@
 |---------------------------------------|--------|-----------------------------------------------|-------------------|-------------------|
 | kennel:exec:<id>                      | hash   | the execution record (docs/record.md)         | Lua only          | result_ttl_s after the end |
 | kennel:docs:<id>                      | list   | result documents when they are over one page  | finish            | with its record   |
+| kennel:ckpt:<id>                      | hash   | what a later attempt goes on with, and its first rows | checkpoint | result_ttl_s, until the run ends |
 | kennel:sum:<id>                       | string | line of an ended execution, its tombstone     | Lua only          | summary_ttl_s; result_ttl_s outside of the history |
 | kennel:hist:<retriever id>            | zset   | execution ids by sequence number              | submit            | summary_ttl_s     |
 | kennel:hist:<retriever id>:<status>   | zset   | the same, one per status but processing       | Lua only          | summary_ttl_s     |
@@ -57,6 +58,7 @@ INSTALLATION = "-"
 LUA = {
     "RECORD": "kennel:exec:",
     "DOCUMENTS": "kennel:docs:",
+    "CHECKPOINT": "kennel:ckpt:",
     "SUMMARY": "kennel:sum:",
     "HISTORY": "kennel:hist:",
     "PENDING": "kennel:pending:",
@@ -87,6 +89,10 @@ def execution(execution_id: str) -> str:
 
 def result_documents(execution_id: str) -> str:
     return f"kennel:docs:{execution_id}"
+
+
+def checkpoint(execution_id: str) -> str:
+    return f"kennel:ckpt:{execution_id}"
 
 
 def summary(execution_id: str) -> str:

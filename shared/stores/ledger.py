@@ -14,7 +14,7 @@ from typing import Any
 import orjson
 import redis
 
-from shared import broker
+from shared import broker, keys
 from shared.models.execution import Claim, ExecutionRequest
 from shared.packing import packed
 from shared.redis_sync import Argument, Functions, text, texts, through_outage
@@ -58,6 +58,7 @@ class Ledger:
 
     def __init__(self, client: redis.Redis, settings: Settings, worker: str, process: str = "") -> None:
         """`worker` is the name that counts as online; `process` the one of its processes that claims here."""
+        self._client = client
         self._functions = Functions(client)
         self._settings = settings
         self.worker = worker
@@ -111,6 +112,39 @@ class Ledger:
             patience_s=_PROGRESS_PATIENCE_S,
         )
         return text(word) != "lost"
+
+    def checkpoint(self, claim: Claim, stage: str, total: int, rows: bytes, state: bytes) -> bool:
+        """Keep what a later attempt goes on with; False when it is no longer this attempt's.
+
+        Args:
+            stage: the last one that ended; total: how many documents it left.
+            rows: the first of them as a result shows them, a JSON array.
+
+        As progress, it is not worth a long wait.
+        """
+        word = self._call(
+            "checkpoint",
+            claim.execution_id,
+            claim.epoch,
+            self._settings.result_ttl_s,
+            stage,
+            total,
+            rows,
+            state,
+            patience_s=_PROGRESS_PATIENCE_S,
+        )
+        return text(word) != "lost"
+
+    def checkpoint_state(self, execution_id: str) -> bytes | None:
+        """What an earlier attempt left, if anything."""
+        key = keys.checkpoint(execution_id)
+        state: Any = through_outage(lambda: self._client.hget(key, "state"), patience_s=_PATIENCE_S)
+        found: bytes | None = state
+        return found
+
+    def forget_checkpoint(self, execution_id: str) -> None:
+        """The run has ended; should this be lost, the key ends by itself."""
+        through_outage(lambda: self._client.delete(keys.checkpoint(execution_id)), patience_s=0)
 
     def finish(self, claim: Claim, outcome: Outcome, *, claim_next: bool) -> tuple[bool, Claim | None]:
         """Write the terminal state once; with `claim_next`, take the next execution in the same call.
