@@ -15,6 +15,7 @@ from importlib import resources
 from shared import keys
 
 _PARTS = (
+    "books",
     "record",
     "submit",
     "claim",
@@ -30,6 +31,7 @@ _PARTS = (
     "resources",
     "embedding",
     "api_keys",
+    "stats",
 )
 
 

@@ -188,9 +188,8 @@ class Ledger:
 def _claim(reply: Sequence[bytes]) -> Claim | None:
     if not reply or text(reply[0]) != "claimed":
         return None
-    _, execution_id, epoch, attempt, spent_ms, retriever_id, version, namespace_id, request, definition = (
-        reply
-    )
+    _, execution_id, epoch, attempt, spent_ms, retriever_id, version, namespace_id, *more = reply
+    request, definition, waited_ms = more
     return Claim(
         text(execution_id),
         int(epoch),
@@ -201,4 +200,5 @@ def _claim(reply: Sequence[bytes]) -> Claim | None:
         text(namespace_id),
         ExecutionRequest.from_json(request),
         definition,
+        int(waited_ms),
     )

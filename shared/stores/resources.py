@@ -223,6 +223,8 @@ class DeletedNamespaces:
             ]
 
     async def purged(self, namespace_id: str) -> None:
+        """Its books go with it; what they counted stays in those of the installation."""
+        await self._redis.execute("DEL", keys.books(namespace_id))
         await self._redis.execute("HDEL", keys.DELETING, namespace_id)
 
 
