@@ -31,10 +31,12 @@ from api.routes import (
     executions,
     health,
     identity,
+    metrics,
     namespaces,
     not_built,
     retrievers,
     stages,
+    stats,
 )
 from api.services.health import VERSION
 from shared.errors import OutcomeUnknown, Unavailable
@@ -50,6 +52,8 @@ _ROUTERS = (
     docs,
     not_built,
     health,
+    metrics,
+    stats,
     identity,
     api_keys,
     discovery,

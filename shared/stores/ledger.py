@@ -7,8 +7,9 @@ outage of the server for `patience_s`. See docs/record.md.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import orjson
@@ -38,6 +39,14 @@ class Outcome:
     figures: bytes
     documents: Sequence[bytes] = ()  # the whole result, when it is more than the page in `detail`
     profile: bytes = b""  # what each stage did, for estimates: see StageProfile
+
+
+@dataclass(frozen=True, slots=True)
+class Measurements:
+    """What is to be added to which fields of `kennel:metrics`. The token tells a repeat from the next."""
+
+    token: str
+    amounts: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,15 +84,30 @@ class Ledger:
         return _claim(reply)
 
     def heartbeat(
-        self, held: Sequence[tuple[str, int]], *, patience_s: float, stopping: bool = False
+        self,
+        held: Sequence[tuple[str, int]],
+        *,
+        patience_s: float,
+        stopping: bool = False,
+        measurements: Measurements | None = None,
     ) -> list[str]:
         """Renew the leases of (execution id, epoch); returns the ids that are lost.
 
-        The worker counts as online from now on, unless it is `stopping`.
+        The worker counts as online from now on, unless it is `stopping`. Measurements with the token of the
+        last ones are not added again.
         """
-        flat: list[Argument] = [part for pair in held for part in pair]
-        worker = "" if stopping else self.worker
-        reply = self._call("heartbeat", worker, self._settings.lease_ms, *flat, patience_s=patience_s)
+        token, amounts = (measurements.token, measurements.amounts) if measurements else ("", {})
+        reply = self._call(
+            "heartbeat",
+            "" if stopping else self.worker,
+            self._settings.lease_ms,
+            self._process,
+            token,
+            len(amounts),
+            *_flattened(amounts.items()),
+            *_flattened(held),
+            patience_s=patience_s,
+        )
         return texts(reply)
 
     def progress(
@@ -183,6 +207,11 @@ class Ledger:
 
     def _call(self, function: str, *args: Argument, patience_s: float = _PATIENCE_S) -> Any:
         return through_outage(lambda: self._functions.call(function, *args), patience_s=patience_s)
+
+
+def _flattened(pairs: Iterable[tuple[str, int]]) -> Iterator[Argument]:
+    """One argument after the other."""
+    return chain.from_iterable(pairs)
 
 
 def _claim(reply: Sequence[bytes]) -> Claim | None:
