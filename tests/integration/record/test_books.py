@@ -14,7 +14,7 @@ from shared.models.books import BooksReading, reading_of
 from shared.models.execution import Claim, Status
 from shared.redis_sync import fcall
 from shared.settings import Settings
-from shared.stores.ledger import Ledger
+from shared.stores.ledger import Ledger, Measurements
 from tests.integration.record.conftest import Submit, outcome
 
 NAMESPACES = ("ns_1", "ns_2")
@@ -182,3 +182,26 @@ def test_a_claim_says_how_long_it_has_waited(client: redis.Redis, ledger: Ledger
     again = ledger.claim("exec_a")
     assert again is not None
     assert 3_000 <= again.waited_ms < 7_000
+
+
+def test_measurements_are_added_once_however_often_they_are_sent(
+    client: redis.Redis, settings: Settings
+) -> None:
+    first, second = (Ledger(client, settings, name, f"{name}/machine/1") for name in ("one", "two"))
+    packets = [Measurements(token, {"a": 2, "b": 1}) for token in ("t1", "t1", "t2")]
+    for packet in packets:
+        first.heartbeat([], patience_s=0, measurements=packet)
+    second.heartbeat([], patience_s=0, measurements=Measurements("t2", {"a": 10}))
+    second.heartbeat([], patience_s=0)
+    assert client.hgetall(keys.METRICS) == {b"a": b"14", b"b": b"2"}
+    assert 0 < client.ttl("kennel:flushed:one/machine/1") <= 3600
+
+
+def test_measurements_travel_beside_leases(client: redis.Redis, ledger: Ledger, submit: Submit) -> None:
+    submit("exec_a")
+    ledger.claim("exec_a")
+    client.zadd(keys.LEASES, {"exec_a": 1})
+    held = [("exec_a", 1), ("exec_none", 1)]
+    measurements = Measurements("t", {"a": 1, "b": 1})
+    assert ledger.heartbeat(held, patience_s=0, measurements=measurements) == ["exec_none"]
+    assert client.zscore(keys.LEASES, "exec_a") > 1
