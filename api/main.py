@@ -37,6 +37,7 @@ from api.routes import (
     retrievers,
     stages,
     stats,
+    tasks,
 )
 from api.services.health import VERSION
 from shared.errors import OutcomeUnknown, Unavailable
@@ -69,6 +70,7 @@ _ROUTERS = (
     batches,
     executions,
     retrievers,
+    tasks,
 )
 
 logger = logging.getLogger("kennel.api")

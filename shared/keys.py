@@ -32,6 +32,7 @@
 | kennel:names:<kind>:<scope>           | hash   | name -> id, unique within the scope           | API               | permanent         |
 | kennel:ids:<kind>:<scope>             | zset   | ids by creation time (ms)                     | API               | permanent         |
 | kennel:deleting                       | hash   | hidden namespace id -> task id, until purged  | API               | permanent         |
+| kennel:deletion:<task id>             | string | id of a namespace of which nothing is left    | API               | summary_ttl_s     |
 | kennel:secret                         | string | what cursors are signed with                  | API, once         | permanent         |
 | kennel:embedding                      | zset   | collections with texts to embed, by when worked on (ms) | Lua only | permanent, <= collections |
 | kennel:catalogue                      | hash   | stage id -> catalogue entry (JSON)            | workers at start  | permanent         |
@@ -84,6 +85,7 @@ LUA = {
     "NAMESPACE": "kennel:namespace:",
     "DEFINITION": "kennel:def:",
     "DELETING": DELETING,
+    "DELETION": "kennel:deletion:",
     "RETIRED_KEYS": "kennel:retired_keys",
 }
 
@@ -122,6 +124,10 @@ def pending(queue: str) -> str:
 
 def definition(retriever_id: str, version: int) -> str:
     return f"kennel:def:{retriever_id}:{version}"
+
+
+def deletion(task_id: str) -> str:
+    return f"kennel:deletion:{task_id}"
 
 
 def resource(kind: str, resource_id: str) -> str:

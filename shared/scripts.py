@@ -32,6 +32,7 @@ _PARTS = (
     "embedding",
     "api_keys",
     "stats",
+    "doctor",
 )
 
 

@@ -23,9 +23,6 @@ ANY    /alerts
 ANY    /alerts/{rest:path}
 GET    /analytics/retrievers/{rest:path}
 POST   /analytics/retrievers/{rest:path}
-POST   /tasks/list
-GET    /tasks/{task_id}
-DELETE /tasks/{task_id}
 GET    /discovery/schema
 ANY    /evaluations
 ANY    /evaluations/score

@@ -139,17 +139,22 @@ async def _scanned(
     warnings = []
     if total > len(rows):
         warnings.append(f"filters and sorts looked at the newest {len(rows):,} of {total:,} executions only")
-    return HistoryPage(
-        [orjson.dumps(each.payload) for each in shown], len(summaries), offset, cursor, warnings
-    )
+    return HistoryPage([orjson.dumps(each) for each in shown], len(summaries), offset, cursor, warnings)
 
 
-def _selected(rows: Sequence[bytes], where: Filter | None, order: Sequence[SortKey]) -> list[Document]:
-    summaries = [Document(each["execution_id"], "", payload=each) for each in map(orjson.loads, rows)]
+def _selected(rows: Sequence[bytes], where: Filter | None, order: Sequence[SortKey]) -> list[dict[str, Any]]:
+    return selected([orjson.loads(row) for row in rows], "execution_id", where, order)
+
+
+def selected(
+    rows: Sequence[dict[str, Any]], id_field: str, where: Filter | None, order: Sequence[SortKey]
+) -> list[dict[str, Any]]:
+    """The rows that pass, in this order; without one in their own."""
+    documents = [Document(each[id_field], "", payload=each) for each in rows]
     if where is not None:
         matches = compile_predicate(where)
-        summaries = [each for each in summaries if matches(each)]
-    return sort_documents(summaries, order) if order else summaries
+        documents = [each for each in documents if matches(each)]
+    return [dict(each.payload) for each in (sort_documents(documents, order) if order else documents)]
 
 
 async def _newest(context: ApiContext, retriever_id: str, status: Status | None) -> tuple[int, list[bytes]]:
