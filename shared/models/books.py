@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from shared.models.execution import Status
 
+Text = bytes | str  # in replies, as the client is set up
 NOWHERE = "none"  # where executions come from, and where one goes whose record was lost
 
 
@@ -79,18 +80,20 @@ class BooksReading:
         return (held(Status.PENDING), held(Status.PROCESSING)) == (self.waiting, self.running)
 
 
-def books_of(flat: Sequence[bytes]) -> Books:
-    """From what HGETALL of the books returns: b"pending>processing", b"3", …"""
-    names = (name.decode().partition(">") for name in flat[::2])
-    return Books(
-        {(out_of, into): int(count) for (out_of, _, into), count in zip(names, flat[1::2], strict=True)}
-    )
+def books_of(counts: Iterable[tuple[Text, Text]]) -> Books:
+    """From the fields of a hash of books: ("pending>processing", "3"), …"""
+    split = ((_text(name).partition(">"), int(count)) for name, count in counts)
+    return Books({(out_of, into): count for (out_of, _, into), count in split})
 
 
-def reading_of(flat: Sequence[bytes], running: int, queues: Sequence[Sequence[bytes]]) -> BooksReading:
+def reading_of(flat: Sequence[Text], running: int, queues: Sequence[Sequence[Text]]) -> BooksReading:
     """From what `read_books` returns (shared/lua/stats.lua)."""
     found = (
-        QueueNow(name.decode(), int(depth), int(float(oldest)) if oldest else None)
+        QueueNow(_text(name), int(depth), int(float(oldest)) if oldest else None)
         for name, depth, oldest in queues
     )
-    return BooksReading(books_of(flat), int(running), tuple(found))
+    return BooksReading(books_of(zip(flat[::2], flat[1::2], strict=True)), int(running), tuple(found))
+
+
+def _text(value: Text) -> str:
+    return value.decode() if isinstance(value, bytes) else value

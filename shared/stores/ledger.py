@@ -25,7 +25,7 @@ _PATIENCE_S = 60.0
 _PROGRESS_PATIENCE_S = 1.0
 _NEXT_TRIES = 4  # messages of ended executions skipped in one finish
 _SWEEP_BATCH = 100
-_LOST_WINDOW_MS = 5_000
+LOST_WINDOW_MS = 5_000  # a lost message is noticed after one to two of these
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,16 +177,15 @@ class Ledger:
     def sweep(self) -> SweepReport:
         """One pass over leases and queues; repeat while `more`."""
         settings = self._settings
-        error = f"The worker running this execution was lost {settings.max_attempts} times; it was given up."
         reply = self._call(
             "sweep",
             broker.message_template(),
             2 * settings.heartbeat_ms,
             2 * settings.heartbeat_ms + 1_000,
-            _LOST_WINDOW_MS,
+            LOST_WINDOW_MS,
             settings.max_attempts,
             _SWEEP_BATCH,
-            orjson.dumps(error),
+            given_up(settings.max_attempts),
             *self._retention,
             10 * settings.heartbeat_ms,
             self.worker,
@@ -207,6 +206,11 @@ class Ledger:
 
     def _call(self, function: str, *args: Argument, patience_s: float = _PATIENCE_S) -> Any:
         return through_outage(lambda: self._functions.call(function, *args), patience_s=patience_s)
+
+
+def given_up(max_attempts: int) -> bytes:
+    """The error (JSON) of an execution whose last attempt was lost."""
+    return orjson.dumps(f"The worker running this execution was lost {max_attempts} times; it was given up.")
 
 
 def _flattened(pairs: Iterable[tuple[str, int]]) -> Iterator[Argument]:
