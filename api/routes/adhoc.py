@@ -38,7 +38,7 @@ router = APIRouter(prefix="/v1/retrievers", tags=["ad-hoc executions"], route_cl
     summary="Execute stages without saving a retriever",
     responses=answers(AdhocExecution, 404, 422, 429, 504, headers=SUBMIT_HEADERS) | accepted(AdhocExecution),
 )
-async def execute_adhoc(
+async def execute(
     access: ReadAccess,
     body: AdhocBody,
     return_vectors: ReturnVectors = False,
@@ -55,7 +55,7 @@ async def execute_adhoc(
     summary="Get an ad-hoc execution",
     responses=answers(AdhocExecution, 400, 404, 410, 422, headers=STATE_HEADERS) | UNCHANGED,
 )
-async def get_adhoc(
+async def get(
     execution_id: PathId,
     access: ReadAccess,
     paging: Annotated[StoredPaging, Query()],
@@ -72,7 +72,7 @@ async def get_adhoc(
     summary="Cancel an ad-hoc execution",
     responses=answers(CancelAnswer, 400, 404, 410, 504),
 )
-async def cancel_adhoc(execution_id: PathId, context: ContextDep, access: ReadAccess) -> Response:
+async def cancel(execution_id: PathId, context: ContextDep, access: ReadAccess) -> Response:
     """As that of a retriever's execution."""
     return json_response(await cancelled(context, access, None, execution_id))
 
@@ -82,7 +82,7 @@ async def cancel_adhoc(execution_id: PathId, context: ContextDep, access: ReadAc
     summary="List the namespace's ad-hoc executions",
     responses=answers(AdhocList, 400, 404, 422, headers=LINK_HEADER),
 )
-async def list_of_adhoc(
+async def list_by_post(
     context: ContextDep,
     access: ReadAccess,
     paging: PagingDep,

@@ -96,7 +96,7 @@ async def upload(
 
 
 @router.get("", summary="List batches", responses=answers(BatchList, 400, 422, headers=LINK_HEADER))
-async def list_of_batches(context: ContextDep, access: ReadAccess, paging: PagingDep) -> Response:
+async def list_all(context: ContextDep, access: ReadAccess, paging: PagingDep) -> Response:
     """Newest first."""
     page = page_of(paging)
     found = await list_batches(context, access, page)

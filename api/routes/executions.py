@@ -71,7 +71,7 @@ async def execute(
     summary="Get an execution",
     responses=answers(Execution, 400, 404, 410, 422, headers=STATE_HEADERS) | UNCHANGED,
 )
-async def get_execution(
+async def get(
     retriever: PathName,
     execution_id: PathId,
     access: ReadAccess,
@@ -139,7 +139,7 @@ async def cancelled(context: ContextDep, access: ReadAccess, owner: Owner, execu
     summary="Explain what an execution would do and cost",
     responses=answers(ExplainAnswer, 400, 404, 422),
 )
-async def explain_execution(
+async def explain(
     retriever: PathName,
     context: ContextDep,
     access: ReadAccess,
@@ -156,7 +156,7 @@ async def explain_execution(
     summary="List a retriever's executions",
     responses=answers(ExecutionHistory, 404, 422, headers=LINK_HEADER),
 )
-async def list_of_executions(
+async def list_by_post(
     retriever: PathName,
     context: ContextDep,
     access: ReadAccess,

@@ -35,6 +35,8 @@ class World:
                 deleted = path.rpartition("/")[2].strip("{}") if method == "delete" else ""
                 for parameter in operation.get("parameters", ()):
                     name = parameter["name"]
+                    if name == "execution_id" and "{retriever}" not in path:
+                        name = "adhoc execution_id"
                     values = self.doomed if name == deleted else self.names
                     if name in values:
                         parameter["schema"] = {"enum": list(values[name])}
@@ -55,6 +57,7 @@ def make_world(service: Stack, client: httpx.Client) -> World:
     searching = _retriever(client, "search_python_docs")
     mixed = create_retriever(client, "mixed", [gate("held"), failing(on_error="skip")])
     broken = create_retriever(client, "broken", [failing()])
+    adhoc = client.post("/retrievers/execute", json={"stages": [search("book")]}).json()["execution_id"]
     return World(
         names={
             "X-Namespace": [namespace_id],
@@ -62,7 +65,9 @@ def make_world(service: Stack, client: httpx.Client) -> World:
             "collection": collections,  # ids: a change may give one another name
             "document_id": document_ids[_DOOMED:],
             "retriever": [searching, mixed],
-            "execution_id": [*_executions(client, searching, mixed, broken)],
+            "execution_id": _executions(client, searching, mixed, broken),
+            "adhoc execution_id": [adhoc],
+            "task_id": [adhoc],
             "batch_id": [_batch(client, searching, "first"), _batch(client, searching, "second")],
             "user_email": [_OWNER],
             "key_name": [_key(service, name) for name in _numbered("key", "lasting")],
@@ -79,15 +84,14 @@ def make_world(service: Stack, client: httpx.Client) -> World:
 
 
 def _executions(client: httpx.Client, searching: str, mixed: str, broken: str) -> Sequence[str]:
-    """Completed, failed, running, and one without a retriever."""
-    adhoc = client.post("/retrievers/execute", json={"stages": [search("book")]}).json()["execution_id"]
+    """Completed, failed, and running."""
     completed = [
         run(client, searching, inputs={"query": word})["execution_id"] for word in ("book", "trains")
     ]
     failed = run(client, broken)["execution_id"]
     running = execute(client, mixed)
     poll_until(client, mixed, running, lambda e: e["status"] == "processing", "its start")
-    return [*completed, failed, running, adhoc]
+    return [*completed, failed, running]
 
 
 def _numbered(kind: str, fate: str = "doomed") -> list[str]:

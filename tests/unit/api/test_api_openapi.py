@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from importlib import import_module
 from pkgutil import iter_modules
@@ -75,9 +76,19 @@ def test_every_route_is_in_it(document: dict[str, Any]) -> None:
     assert described.issuperset(FRONT_DOOR)
 
 
-def test_every_operation_says_what_it_does_and_answers(document: dict[str, Any]) -> None:
+def test_every_operation_has_an_id_that_can_be_a_name(document: dict[str, Any]) -> None:
     ids = [operation["operationId"] for _, operation in operations(document)]
+    assert [name for name in ids if not re.fullmatch("[a-z]+(_[a-z]+)*", name)] == []
     assert len(set(ids)) == len(ids)
+    assert {"executions_execute", "documents_change", "documents_change_by_put"} <= set(ids)
+
+
+def test_every_tag_is_described(document: dict[str, Any]) -> None:
+    used = {tag for _, operation in operations(document) for tag in operation["tags"]}
+    assert {tag["name"] for tag in document["tags"] if tag["description"]} == used
+
+
+def test_every_operation_says_what_it_does_and_answers(document: dict[str, Any]) -> None:
     for where, operation in operations(document):
         assert where.split(" ")[0] in METHODS
         assert operation["summary"], where
