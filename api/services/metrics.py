@@ -16,19 +16,19 @@ from prometheus_client.metrics_core import (
 from prometheus_client.registry import Collector
 
 from api.cache import TtlCache
+from api.services.health import HEARTBEATS_MISSED
 from shared.metrics import BOUNDS_S, COUNTERS, HISTOGRAMS, Counter, Histogram, Measured
 from shared.models.execution import TERMINAL, Status
 from shared.settings import Settings
 from shared.stores.books import BookStore, MetricsReading
 
 _TTL_S = 1.0
-_HEARTBEATS_MISSED = 3
 
 
 class MetricsService:
     def __init__(self, books: BookStore, settings: Settings) -> None:
         self._books = books
-        self._silence_ms = settings.heartbeat_ms * _HEARTBEATS_MISSED
+        self._silence_ms = settings.heartbeat_ms * HEARTBEATS_MISSED
         self._text: TtlCache[str, bytes] = TtlCache(max_entries=1, ttl_s=_TTL_S)
         self._asking = asyncio.Lock()
 

@@ -75,7 +75,7 @@ class _Examination:
             self.keys += len(step)
             by_kind: dict[str, list[str]] = {}
             for name in step:
-                by_kind.setdefault(_kind_of(name), []).append(name)
+                by_kind.setdefault(kind_of(name), []).append(name)
             for kind, names in by_kind.items():
                 for look in looks.get(kind, ()):
                     yield from look(names)
@@ -107,7 +107,7 @@ class _Examination:
         )
 
 
-def _kind_of(name: str) -> str:
+def kind_of(name: str) -> str:
     """The word behind `kennel:`; lines of a batch are a kind of their own, what has no id is none."""
     kind, _, rest = name.removeprefix("kennel:").partition(":")
     if kind == "batch" and rest.endswith(":lines"):
