@@ -15,6 +15,10 @@
 | kennel:leases                         | zset   | running ids by lease end (ms)                 | Lua only          | permanent, <= running |
 | kennel:seq                            | string | last sequence number                          | Lua only          | permanent         |
 | kennel:sweep                          | hash   | when the sweep ran, until when it holds       | sweep             | permanent         |
+| kennel:books                          | hash   | how many executions went from status to status, in all | Lua only | permanent         |
+| kennel:books:<namespace id>           | hash   | the same, of one namespace                    | Lua only          | permanent; purged with the namespace |
+| kennel:metrics                        | hash   | what workers measured: counters, buckets of histograms | heartbeat | permanent, <= 19 per stage id |
+| kennel:flushed:<worker process>       | string | number of its last measurements that are in kennel:metrics | heartbeat | 1 h |
 | kennel:workers                        | zset   | worker names by last heartbeat (ms)           | heartbeat         | permanent, pruned |
 | kennel:batch:<id>                     | hash   | a batch: its counters, marks, watchers        | Lua only          | result_ttl_s while none of its executions is open |
 | kennel:batch:<id>:lines               | hash   | line number -> execution id, content digest, the caller's id (JSON) | submit_line | with its batch |
@@ -51,6 +55,8 @@ SECRET = "kennel:secret"
 API_KEYS = "kennel:keys"
 EMBEDDING = "kennel:embedding"
 LEASES = "kennel:leases"
+BOOKS = "kennel:books"
+METRICS = "kennel:metrics"
 WORKERS = "kennel:workers"
 INSTALLATION = "-"
 
@@ -64,6 +70,9 @@ LUA = {
     "PENDING": "kennel:pending:",
     "MARKS": "kennel:marks:",
     "LEASES": LEASES,
+    "BOOKS": BOOKS,
+    "METRICS": METRICS,
+    "FLUSHED": "kennel:flushed:",
     "SEQUENCE": "kennel:seq",
     "SWEEP": "kennel:sweep",
     "WORKERS": WORKERS,
@@ -146,6 +155,10 @@ def upsert(digest: str) -> str:
 
 def upsert_answer(digest: str) -> str:
     return f"kennel:upsert:{digest}:answer"
+
+
+def books(namespace_id: str) -> str:
+    return f"{BOOKS}:{namespace_id}"
 
 
 def api_key(key_hash: str) -> str:

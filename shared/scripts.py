@@ -15,6 +15,7 @@ from importlib import resources
 from shared import keys
 
 _PARTS = (
+    "books",
     "record",
     "submit",
     "claim",
@@ -31,6 +32,8 @@ _PARTS = (
     "resources",
     "embedding",
     "api_keys",
+    "stats",
+    "doctor",
 )
 
 

@@ -15,6 +15,7 @@ from shared.documents import CollectionRef, DocumentStore
 from shared.errors import BudgetExceeded, KennelError, OutOfTime
 from shared.filters import Filter, SortKey, compile_predicate
 from shared.logs import log_event
+from shared.metrics import STAGE_ERRORS, STAGE_TIME
 from shared.models.document import Document
 from shared.models.execution import Budget, Claim, Detail, Status, figures, pagination_of
 from shared.stores.ledger import Outcome
@@ -28,6 +29,7 @@ from workers.execution.rendering import Rendering
 from workers.execution.result import Result
 from workers.execution.result_rows import ResultRows
 from workers.lease.run import Checkpoint, Run, Stop
+from workers.meter import Meter
 
 log = logging.getLogger("kennel.pipeline")
 
@@ -51,10 +53,12 @@ class Pipeline:
         cursor_secret: bytes,
         max_time_ms: int,
         result_max_bytes: int,
+        meter: Meter,
         left_behind: bytes | None = None,
     ) -> None:
         """`left_behind` is the state that an earlier attempt kept."""
         self._run = run
+        self._meter = meter
         self._claim: Claim = run.claim
         self._definition = definition
         self._store = store
@@ -219,6 +223,7 @@ class Pipeline:
         """Enter it in the books, tell whoever watches, and stop where the credits are used up."""
         entry.end(error)
         self._books.enter(entry)
+        self._measure(entry)
         self._log(entry)
         if error is not None and not entry.planned.skip_on_error:
             return
@@ -303,6 +308,11 @@ class Pipeline:
                 f"max_time_ms exceeded: {spent_ms:.0f} ms used of {self._max_time_ms} ms; "
                 "raise the limit or simplify the stages"
             )
+
+    def _measure(self, entry: StageEntry) -> None:
+        stage_id = entry.planned.stage_id
+        self._meter.observe(STAGE_TIME, entry.duration_ms / 1000, stage_id)
+        self._meter.count(STAGE_ERRORS, int(entry.error is not None), stage_id)
 
     def _log(self, entry: StageEntry) -> None:
         log_event(
