@@ -12,7 +12,7 @@ router = APIRouter(prefix="/v1/stats", tags=["stats"])
 
 
 @router.get("", summary="Count executions by status", responses=answers(Stats, 400, 404))
-async def stats(
+async def read(
     context: ContextDep,
     caller: ReaderDep,
     x_namespace: NamespaceHeader = None,

@@ -41,7 +41,7 @@ define_repair('lease', function(fix, args)
   local running = record and record.status == 'processing'
   if not running and not ends_ms then return false end
   if running and ends_ms and ends_ms > now - tonumber(args[2]) then return false end
-  if fix and running then
+  if fix and running then -- at the places where the sweep has them
     end_lease(record, now, { args[3], [5] = args[4], [7] = args[5], [8] = args[6], [9] = args[7], [10] = args[8] })
   elseif fix then
     redis.call('ZREM', KEY.LEASES, id)
@@ -71,7 +71,7 @@ define_repair('orphan', function(fix, args)
   return true
 end)
 
--- Adds 1 for each execution with an entry that is of the namespace ('' = any). O(open), so bounded by the caller.
+-- Calls add(namespace, status) for each execution in a queue or with a lease. O(open), so bounded by the caller.
 local function count_open(queues, add)
   local function add_all(key, status)
     for _, id in ipairs(redis.call('ZRANGE', key, 0, -1)) do

@@ -8,7 +8,7 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.stack import Stack, create_retriever, ended, execute, gate, poll_until, stack
+from tests.stack import Stack, create_retriever, ended, execute, gate, kill, poll_until, stack
 from tests.waiting import wait_until
 
 FAIL = {"stage_name": "fails", "config": {"stage_id": "test_fail", "parameters": {}}}
@@ -69,3 +69,28 @@ def test_what_ran_is_counted_once(tmp_path: Path, pool: str) -> None:
         )
         stats = client.get("/stats").json()
         assert (stats["submitted"], stats["completed"], stats["failed"]) == (8, 6, 2)
+
+
+def test_what_the_sweep_recovers_is_counted(tmp_path: Path) -> None:
+    with stack(tmp_path) as service, service.namespace("demo") as client:
+        doomed = service.start_worker("doomed")
+        create_retriever(client, "held", [gate("one")])
+        held = [execute(client, "held") for _ in range(3)]
+        wait_until(lambda: all(service.starts(each) for each in held), 20, "all to run")
+        kill(doomed)
+        service.open("one")
+        service.start_worker("heir")
+        for execution_id in held:
+            poll_until(client, "held", execution_id, ended, "the end")
+        wait_for(
+            service,
+            {
+                ("kennel_sweep_requeued_total",): 3,
+                ("kennel_requeued_total",): 3,
+                ("kennel_attempts_total",): 6,
+                ("kennel_execution_seconds_count", "completed"): 3,
+                ("kennel_sweep_failed_total",): 0,
+                ("kennel_workers_online",): 1,
+            },
+        )
+        assert metrics(service)["kennel_sweeps_total",] > 0
