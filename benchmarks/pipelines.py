@@ -14,6 +14,7 @@ from shared.models.execution import Claim, ExecutionRequest, Page, Status
 from shared.stores.ledger import Outcome
 from workers.execution.definition import Definition, DefinitionCache
 from workers.execution.pipeline import Pipeline
+from workers.execution.retrying import RetryPolicy
 from workers.lease.run import Checkpoint, Run, Snapshot
 from workers.meter import Meter
 
@@ -78,6 +79,7 @@ class Search:
             cursor_secret=b"secret",
             max_time_ms=_MAX_TIME_MS,
             result_max_bytes=_RESULT_MAX_BYTES,
+            retry_policy=RetryPolicy(retries_max=0, first_ms=1, max_ms=1),
             meter=Meter(),
         ).run()
         if outcome.status != Status.COMPLETED:

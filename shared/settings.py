@@ -64,6 +64,21 @@ class Settings(BaseSettings):
     max_attempts: int = Field(
         3, ge=1, le=100, description="Attempts before an execution whose workers died is failed."
     )
+    retries_max: int = Field(
+        5,
+        ge=0,
+        le=100,
+        description="Times an execution is tried again after errors of a stage that may pass.",
+    )
+    retry_first_ms: int = Field(
+        1_000, ge=1, le=60_000, description="Longest wait before the first of these; then it doubles (ms)."
+    )
+    retry_max_ms: int = Field(
+        60_000,
+        ge=1,
+        le=3_600_000,
+        description="Longest wait before any of these, whatever a service asks for (ms).",
+    )
     progress_interval_ms: int = Field(
         20,
         ge=0,
@@ -150,6 +165,11 @@ class Settings(BaseSettings):
             raise ValueError(
                 f"KENNEL_LEASE_MS ({self.lease_ms}) must be at least three KENNEL_HEARTBEAT_MS "
                 f"({self.heartbeat_ms}), so that one late heartbeat loses nothing"
+            )
+        if self.retry_first_ms > self.retry_max_ms:
+            raise ValueError(
+                f"KENNEL_RETRY_FIRST_MS ({self.retry_first_ms}) must not exceed KENNEL_RETRY_MAX_MS "
+                f"({self.retry_max_ms}), which bounds it"
             )
         if self.idempotency_ttl_s > self.result_ttl_s:
             raise ValueError(

@@ -26,6 +26,7 @@ _STAGES = '''
 import os, time
 from pathlib import Path
 from typing import ClassVar
+import httpx
 from shared.errors import StageError
 from workers.stages.base import Stage, StageOutput, StageParameters
 
@@ -63,13 +64,22 @@ class Fail(Stage[FailParameters]):
     def run(self, documents, context):
         if self.parameters.kind == "stage":
             raise StageError("this stage always fails")
-        if self.parameters.kind.startswith("away"):
-            with (SIGNS / "starts").open("a") as starts:
-                starts.write(f"{context.execution_id} {context.stage_name}\\n")
-            if (SIGNS / self.parameters.kind).exists():
-                return StageOutput(documents)
-            raise ConnectionError("secret detail")
         raise ZeroDivisionError("secret detail")
+
+class CallParameters(StageParameters):
+    url: str
+
+class Call(Stage[CallParameters]):
+    """Note the start, then ask a service, as stages that call models do."""
+    stage_id: ClassVar[str] = "test_call"
+    category: ClassVar[str] = "apply"
+    Parameters = CallParameters
+
+    def run(self, documents, context):
+        with (SIGNS / "starts").open("a") as starts:
+            starts.write(f"{context.execution_id} {context.stage_name}\\n")
+        httpx.get(self.parameters.url, timeout=5).raise_for_status()
+        return StageOutput(documents)
 '''
 
 
@@ -108,6 +118,7 @@ class Stack:
         (about / "METADATA").write_text("Metadata-Version: 2.1\nName: kennel-test-stages\nVersion: 1.0\n")
         (about / "entry_points.txt").write_text(
             "[kennel.stages]\ngate = kennel_test_stages:Gate\nfail = kennel_test_stages:Fail\n"
+            "call = kennel_test_stages:Call\n"
         )
         return packages
 

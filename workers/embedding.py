@@ -21,6 +21,7 @@ from shared.errors import (
     KennelError,
     NotFound,
     StageError,
+    TransientError,
     Unavailable,
 )
 from shared.logs import log_event
@@ -241,8 +242,10 @@ class ExecutionEmbeddings:
         try:
             return self._worker.embed_batch(ref)
         except Unavailable as error:
-            error.message = f"texts that the execution asked to see are not embedded: {error.message}"
-            raise
+            raise TransientError(
+                f"texts that the execution asked to see are not embedded: {error.message}",
+                details=error.details,
+            ) from error
 
     def _seq_to_see(self, ref: CollectionRef) -> int:
         """The last write of the collection whose vectors must be there; 0 = none."""

@@ -26,7 +26,9 @@ from shared.stores.embedding_requests import EmbeddingTurns
 from shared.stores.ledger import Ledger, Outcome
 from workers.embedding import EmbeddingWorker, ExecutionEmbeddings
 from workers.execution.definition import DefinitionCache
-from workers.execution.pipeline import Pipeline, failed_before_start, log_unforeseen
+from workers.execution.failure import log_unforeseen
+from workers.execution.pipeline import Pipeline, failed_before_start
+from workers.execution.retrying import RetryPolicy
 from workers.lease.cancellations import Cancellations
 from workers.lease.identity import process_name
 from workers.lease.keeper import Keeper
@@ -108,15 +110,11 @@ class WorkerProcess:
                 cursor_secret=self._cursor_secret(),
                 max_time_ms=self.settings.execution_max_time_ms,
                 result_max_bytes=self.settings.result_max_bytes,
+                retry_policy=RetryPolicy.of(self.settings),
                 left_behind=self._left_behind(run.claim),
                 meter=self.meter,
             )
-            try:
-                return pipeline.run()
-            except RetryLater as later:
-                if run.claim.attempt < self.settings.max_attempts:
-                    raise
-                return pipeline.given_up(later)
+            return pipeline.run()
         except (Stop, Unavailable):
             raise
         except KennelError as error:
@@ -147,19 +145,19 @@ class WorkerProcess:
     def _retry(self, run: Run, later: RetryLater) -> None:
         """Another attempt, later, that goes on where this one stands."""
         claim = run.claim
-        with contextlib.suppress(Unavailable):  # as a worker that died: the sweep finds it
-            run.save()
-            run.flush()
+        with contextlib.suppress(Unavailable, redis.RedisError):  # as a worker that died: the sweep finds it
             run.close()
-            waits = self.ledger.retry(claim, round(later.delay_s * 1000))
+            waits = self.ledger.retry(
+                claim, later.delay_ms, later.stages_completed, later.detail, later.figures
+            )
             log_event(
                 log,
                 "execution.waits_for_retry" if waits else "execution.lost",
                 level=logging.WARNING,
                 execution_id=claim.execution_id,
                 attempt=claim.attempt,
-                delay_s=later.delay_s,
-                error=later.message,
+                delay_ms=later.delay_ms,
+                error=later.reason,
             )
 
     def _forget_checkpoint(self, claim: Claim) -> None:

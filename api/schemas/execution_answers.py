@@ -49,6 +49,7 @@ class Execution(BaseModel):
     wait_reason: str | None = Field(
         description="Why it is pending: queued, no_worker_online, or retry_backoff until `retry_at`."
     )
+    retry_at: str | None = Field(description="When it is tried again after an error that may pass.")
     documents: list[dict[str, Any]]
     pagination: dict[str, Any]
     stage_statistics: Statistics

@@ -21,6 +21,8 @@ def answer_body(context: ApiContext, stored: StoredExecution) -> bytes:
     """The JSON object; await `learn_wait_reason` before that of a pending one."""
     reason = wait_reason(context, stored)
     waiting = b',"wait_reason":"' + reason.encode() + b'"' if reason else b',"wait_reason":null'
+    if reason != "retry_backoff":  # else the state says when
+        waiting += b',"retry_at":null'
     adhoc = adhoc_members(stored) if ids.is_adhoc(stored.retriever_id) else b""
     return stored.head + stored.state + waiting + adhoc + stored.detail
 

@@ -18,6 +18,7 @@ from shared.stores.executions import Cancellation, StoredExecution
 
 CANCEL_REASON = "cancelled on request"
 
+# Of a state: quotes inside of JSON strings are escaped, so no other member can hold this.
 _RETRIES = b',"retry_at":"'
 
 # Whose execution it is: the id or name of a retriever; None for an ad-hoc one, which has none.

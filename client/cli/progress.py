@@ -11,7 +11,11 @@ from client.cli.output import print_json, show_result, styled
 from client.cli.session import EXIT_FAILED, Session
 from client.models import Execution
 
-_WAIT_REASONS = {"queued": "in the queue", "no_worker_online": "no worker is online"}
+_WAIT_REASONS = {
+    "queued": "in the queue",
+    "no_worker_online": "no worker is online",
+    "retry_backoff": "waiting to try again",
+}
 
 
 def follow(session: Session, execution: Execution, timeout_s: float) -> int:

@@ -11,8 +11,12 @@ end
 local function claimed(record)
   local more = redis.call('HMGET', KEY.RECORD .. record.id, 'namespace', 'version', 'request', 'definition')
   return { 'claimed', record.id, int(record.epoch), int(record.attempts), int(record.spent_ms), record.retriever,
-    more[2], more[1], more[3], more[4] or '', int(waited_ms(record)) }
+    more[2], more[1], more[3], more[4] or '', int(record.retries or 0),
+    int(waited_ms(record)) }
 end
+
+-- A doubled message must not shorten the wait for a retry (see retry.lua).
+local function is_waiting(record, now) return record.retry_ms and now < record.retry_ms end
 
 local function take(record, now, nonce, worker, lease_ms)
   record.status = 'processing'
@@ -22,6 +26,11 @@ local function take(record, now, nonce, worker, lease_ms)
   record.claimed_ms = now
   record.stage = record.first_stage
   record.done = 0
+  if record.retry_ms then
+    record.retry_ms = nil
+    redis.call('HDEL', KEY.RECORD .. record.id, 'retry_ms')
+    redis.call('ZREM', KEY.DELAYED, record.id)
+  end
   change(record, { 'epoch', int(record.epoch), 'attempts', int(record.attempts), 'started_ms', int(record.started_ms),
     'claimed_ms', int(now), 'stage', record.stage, 'done', '0', 'written', '0', 'nonce', nonce, 'worker', worker })
   redis.call('ZREM', KEY.PENDING .. record.queue, record.id)
@@ -32,9 +41,10 @@ end
 
 -- args: id, nonce, worker, lease_ms
 -- returns: {'claimed', id, epoch, attempts, spent_ms, retriever, version, namespace, request, definition or '',
---            waited_ms}
+--            retries, waited_ms}
 --            the same again for the same nonce: the first answer may have been lost
 --          {'busy'} somebody runs it | {'terminal'} it has ended | {'missing'}
+--          {'waiting'} until it is tried again
 define('claim', function(args)
   local record = load(args[1])
   if not record then return { 'missing' } end
@@ -42,7 +52,9 @@ define('claim', function(args)
   if record.status == 'processing' then
     return record.nonce == args[2] and claimed(record) or { 'busy' }
   end
-  return take(record, now_ms(), args[2], args[3], tonumber(args[4]))
+  local now = now_ms()
+  if is_waiting(record, now) then return { 'waiting' } end
+  return take(record, now, args[2], args[3], tonumber(args[4]))
 end)
 
 -- Pop messages until one can be claimed, at most `tries`: duplicates of ended executions are dropped here.
@@ -57,7 +69,9 @@ local function take_next(queue, now, nonce, worker, lease_ms, tries)
       return nil
     end
     local record = load(id)
-    if record and record.status == 'pending' then return take(record, now, nonce, worker, lease_ms) end
+    if record and record.status == 'pending' and not is_waiting(record, now) then
+      return take(record, now, nonce, worker, lease_ms)
+    end
   end
   return nil
 end

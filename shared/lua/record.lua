@@ -54,7 +54,7 @@ end
 
 local FIELDS = { 'status', 'namespace', 'retriever', 'queue', 'shadow', 'stage', 'first_stage', 'nonce', 'watchers',
   'figures', 'about', 'next', 'batch', 'epoch', 'attempts', 'rev', 'seq', 'order', 'created_ms', 'started_ms',
-  'claimed_ms', 'spent_ms', 'done', 'written' }
+  'claimed_ms', 'spent_ms', 'done', 'written', 'retries', 'retry_ms' }
 local FIRST_NUMBER = 14
 
 -- The record's small fields as a table, or nil. One HMGET; head, detail and request are not read.
@@ -253,7 +253,7 @@ local KEPT = { 'namespace', 'retriever', 'version', 'epoch', 'head' }
 local function close(record, now, retention, result)
   record.completed_ms = now
   record.expires_ms = now + retention.result_ttl_s * 1000
-  record.stage = nil
+  record.stage, record.retry_ms = nil, nil
   local key = KEY.RECORD .. record.id
   result.detail = result.detail or redis.call('HGET', key, 'detail')
   local fields = {}
@@ -267,14 +267,14 @@ local function close(record, now, retention, result)
   redis.call('SET', KEY.SUMMARY .. record.id, summary_of(record, now), 'EX', ttl_s)
 end
 
--- An attempt is over, and another is to come. Who calls this sees to a message.
-local function put_back(record, now)
+-- An attempt is over, and another is to come. Who calls this sees to a message. `fields` as in change.
+local function put_back(record, now, done, fields)
   record.status = 'pending'
   record.spent_ms = duration_ms(record, now)
-  record.claimed_ms, record.stage, record.done = nil, nil, 0
-  record.seq = next_sequence(now)
-  change(record, { 'seq', int(record.seq), 'spent_ms', int(record.spent_ms), 'done', '0',
-    'attempts', int(record.attempts) })
+  record.claimed_ms, record.stage, record.done = nil, nil, done
+  append(fields, 'seq', int(record.seq), 'spent_ms', int(record.spent_ms), 'done', int(done),
+    'attempts', int(record.attempts))
+  change(record, fields)
   redis.call('HDEL', KEY.RECORD .. record.id, 'nonce', 'claimed_ms', 'stage')
   redis.call('ZREM', KEY.LEASES, record.id)
   enter_status(record)
@@ -282,6 +282,7 @@ end
 
 -- Back to the queue with a new message; `push` as in enqueue.
 local function requeue(record, now, template, push)
-  put_back(record, now)
+  record.seq = next_sequence(now)
+  put_back(record, now, 0, {})
   enqueue(record, template, push)
 end

@@ -1,9 +1,9 @@
--- sweep: what keeps the promise. Ends leases that nobody renews and sends lost messages again. At most
--- `batch` of each per call; the caller repeats while either count is full. Safe to run from any number of
--- workers at once.
+-- sweep: what keeps the promise. Ends leases that nobody renews, sends lost messages again, and those of retries
+-- that are due. At most `batch` of each per call; the caller repeats while any count is full. Safe to run from any
+-- number of workers at once.
 -- args: message template, gap_ms, hold_ms, window_ms, max_attempts, batch, error (JSON string) for the cap,
 --   result_ttl_s, summary_ttl_s, history_max, worker_ttl_ms, the caller's worker name, queue …
--- returns: requeued, failed, sent again, held (1 while the gap guard holds), then id, epoch and process of each
+-- returns: requeued, failed, sent again, retried, held (1 while the gap guard holds), then id, epoch and process of each
 --   execution that the caller's worker holds: it knows which of its processes have died (see abandon)
 
 -- The gap guard. If nobody swept for gap_ms, the server was paused, restarted or its clock jumped, or every
@@ -17,7 +17,7 @@ local function holding(now, gap_ms, hold_ms)
 end
 
 local function end_lease(record, now, args)
-  if record.attempts < tonumber(args[5]) then
+  if record.attempts - (record.retries or 0) < tonumber(args[5]) then -- those had no fault of a worker
     requeue(record, now, args[1], 'LPUSH')
     return 'requeued'
   end
@@ -101,10 +101,10 @@ define('sweep', function(args)
   local held = holding(now, tonumber(args[2]), tonumber(args[3]))
   local requeued, failed, sent = 0, 0, 0
   if not held then requeued, failed = end_leases(now, args) end
-  send_due(now, args[1], args[6])
+  local retried = send_due(now, args[1], args[6])
   for i = 13, #args do sent = sent + send_lost(args[i], now, args) end
   redis.call('ZREMRANGEBYSCORE', KEY.WORKERS, '-inf', int(now - tonumber(args[11])))
-  return held_by(args[12], { requeued, failed, sent, held and 1 or 0 })
+  return held_by(args[12], { requeued, failed, sent, retried, held and 1 or 0 })
 end)
 
 -- abandon: the process that held an execution is gone; its lease ends with the next sweep.

@@ -72,6 +72,7 @@ class Claim:
     namespace_id: str
     request: ExecutionRequest
     definition: bytes = b""  # ad-hoc only: what to run; else it is the retriever's version
+    retries: int = 0  # attempts before this one that ended with an error that may pass
     waited_ms: int = 0  # in the queue, by the clock of Redis
 
 

@@ -54,12 +54,14 @@ class SweepReport:
     requeued: int
     failed: int
     sent_again: int
+    retried: int  # have waited for a retry, and are in the queue now
     held: bool
     held_by_worker: tuple[tuple[str, int, str], ...] = ()  # (execution id, epoch, process)
 
     @property
     def more(self) -> bool:
-        return self.requeued + self.failed >= _SWEEP_BATCH or self.sent_again >= _SWEEP_BATCH
+        counts = (self.requeued + self.failed, self.sent_again, self.retried)
+        return max(counts) >= _SWEEP_BATCH
 
 
 class Ledger:
@@ -203,9 +205,20 @@ class Ledger:
         )
         return text(word) == "released"
 
-    def retry(self, claim: Claim, delay_ms: int) -> bool:
+    def retry(
+        self, claim: Claim, delay_ms: int, stages_completed: int, detail: bytes, figures: bytes
+    ) -> bool:
         """Let it wait for another attempt; False when it was not this attempt's any more."""
-        return text(self._call("retry", claim.execution_id, claim.epoch, delay_ms)) == "waiting"
+        word = self._call(
+            "retry",
+            claim.execution_id,
+            claim.epoch,
+            delay_ms,
+            stages_completed,
+            packed(detail),
+            figures,
+        )
+        return text(word) == "waiting"
 
     def cancel(self, execution_id: str, reason: str) -> str:
         """End a pending execution: cancelled, running, terminal or missing."""
@@ -230,9 +243,9 @@ class Ledger:
             *broker.QUEUES,
             patience_s=0,
         )
-        requeued, failed, sent, held, *flat = reply
+        requeued, failed, sent, retried, held, *flat = reply
         holders = zip(texts(flat[::3]), map(int, flat[1::3]), texts(flat[2::3]), strict=True)
-        return SweepReport(int(requeued), int(failed), int(sent), bool(held), tuple(holders))
+        return SweepReport(int(requeued), int(failed), int(sent), int(retried), bool(held), tuple(holders))
 
     def abandon(self, execution_id: str, epoch: int) -> bool:
         """The process that held it is gone: its lease ends at the next sweep. False: it has lost it."""
@@ -260,7 +273,7 @@ def _claim(reply: Sequence[bytes]) -> Claim | None:
     if not reply or text(reply[0]) != "claimed":
         return None
     _, execution_id, epoch, attempt, spent_ms, retriever_id, version, namespace_id, *more = reply
-    request, definition, waited_ms = more
+    request, definition, retries, waited_ms = more
     return Claim(
         text(execution_id),
         int(epoch),
@@ -271,5 +284,6 @@ def _claim(reply: Sequence[bytes]) -> Claim | None:
         text(namespace_id),
         ExecutionRequest.from_json(request),
         definition,
+        int(retries),
         int(waited_ms),
     )

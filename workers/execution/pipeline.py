@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
-from typing import Any
 
 from shared.documents import CollectionRef, DocumentStore
-from shared.errors import BudgetExceeded, KennelError, OutOfTime
+from shared.errors import BudgetExceeded, KennelError, OutOfTime, TransientError
 from shared.filters import Filter, SortKey, compile_predicate
 from shared.logs import log_event
 from shared.metrics import STAGE_ERRORS, STAGE_TIME
@@ -24,17 +21,15 @@ from workers.documents.selection import Selection
 from workers.execution.books import Books, StageEntry
 from workers.execution.checkpoint import STATE_MAX_BYTES, Checkpoints, Standing
 from workers.execution.definition import Definition, PlannedStage
-from workers.execution.failure import StageFailed
+from workers.execution.failure import StageFailed, sentence_of
 from workers.execution.rendering import Rendering
 from workers.execution.result import Result
 from workers.execution.result_rows import ResultRows
-from workers.execution.retrying import delay_s, may_pass
+from workers.execution.retrying import RetryPolicy, as_transient
 from workers.lease.run import Checkpoint, RetryLater, Run, Stop
 from workers.meter import Meter
 
 log = logging.getLogger("kennel.pipeline")
-
-_FRAMES_MAX = 6
 
 # What goes from stage to stage: documents, or a question to the engine that still grows.
 Upstream = Selection | list[Document]
@@ -54,6 +49,7 @@ class Pipeline:
         cursor_secret: bytes,
         max_time_ms: int,
         result_max_bytes: int,
+        retry_policy: RetryPolicy,
         meter: Meter,
         left_behind: bytes | None = None,
     ) -> None:
@@ -68,6 +64,7 @@ class Pipeline:
         self._cursor_secret = cursor_secret
         self._max_time_ms = definition.budget.max_time_ms or max_time_ms
         self._result_max_bytes = result_max_bytes
+        self._retry_policy = retry_policy
         self._refs = [CollectionRef(self._claim.namespace_id, c) for c in self._claim.request.collection_ids]
         self._books = Books(self._claim, definition.budget)
         self._rendering = Rendering(self._claim, self._books)
@@ -208,11 +205,16 @@ class Pipeline:
         return is_read or planned.skip_on_error or planned.output_alias is not None
 
     def _stage_error(self, entry: StageEntry, upstream: Upstream, error: Exception) -> list[Document]:
-        """End the run, or with `on_error: skip` go on with the documents of the stage before."""
-        sentence = _sentence(entry.planned, error)
-        if may_pass(error) and not entry.planned.skip_on_error:
-            raise RetryLater(sentence, delay_s(self._claim.attempt, error)) from error
+        """With `on_error: skip` go on with the documents of the stage before; else the run ends here.
+
+        Raises:
+            RetryLater: the stage may do better then. StageFailed: not that either.
+        """
+        transient = as_transient(error)
+        sentence = sentence_of(entry.planned, transient or error)
         if not entry.planned.skip_on_error:
+            if transient is not None:
+                sentence = self._retried_or_given_up(sentence, transient)
             self._ended(entry, sentence)
             raise StageFailed(sentence) from error
         self._unfetched.clear()
@@ -221,6 +223,21 @@ class Pipeline:
         self._ended(entry, sentence)
         self._books.note_skipped(entry)
         return documents
+
+    def _retried_or_given_up(self, sentence: str, error: TransientError) -> str:
+        """What to say when no retries are left. Raises RetryLater while there are."""
+        claim, books = self._claim, self._books
+        if claim.retries >= self._retry_policy.retries_max:
+            return f"{sentence}; given up after {claim.attempt} attempts" if claim.retries else sentence
+        self._run.save()  # so that nothing but this stage runs again, however short the others were
+        books.warnings.append(f"attempt {claim.attempt}: {sentence}; it is tried again")
+        raise RetryLater(
+            sentence,
+            delay_ms=self._retry_policy.delay_ms(claim.retries, error),
+            stages_completed=books.stages_completed,
+            detail=books.detail(),
+            figures=books.figures(),
+        ) from error
 
     def _ended(self, entry: StageEntry, error: str | None = None) -> None:
         """Enter it in the books, tell whoever watches, and stop where the credits are used up."""
@@ -332,10 +349,6 @@ class Pipeline:
 
     # Outcomes
 
-    def given_up(self, later: RetryLater) -> Outcome:
-        """That of an execution whose last attempt met an error that might have passed."""
-        return self._failed(f"{later.message} (attempt {self._claim.attempt}, the last one)")
-
     def _completed(self, documents: list[Document]) -> Outcome:
         self._check()
         result = Result(self._claim, documents, self._order, self._store)
@@ -378,20 +391,3 @@ def failed_before_start(claim: Claim, message: str) -> Outcome:
     pagination = pagination_of(claim.request.page, 0, 0, None)
     detail = Detail(budget=Budget().report(0.0, claim.spent_ms), pagination=pagination)
     return Outcome(Status.FAILED, message, 0, detail.to_json(), figures())
-
-
-def log_unforeseen(error: Exception, **fields: Any) -> None:
-    """Where in the code it happened; never the exception's own text, which may quote a document."""
-    frames = traceback.extract_tb(error.__traceback__)[-_FRAMES_MAX:]
-    places = " > ".join(f"{Path(frame.filename).name}:{frame.lineno}:{frame.name}" for frame in frames)
-    log_event(log, "unforeseen", level=logging.ERROR, error=type(error).__name__, at=places, **fields)
-
-
-def _sentence(planned: PlannedStage, error: Exception) -> str:
-    """What went wrong, where; the text of an unforeseen exception may hold anything, so it is left out."""
-    if isinstance(error, KennelError):
-        reason = error.message
-    else:
-        reason = f"unexpected {type(error).__name__}; the worker's log says where"
-        log_unforeseen(error, stage=planned.name)
-    return f"stage {planned.name!r} (index {planned.index}, {planned.stage_id}) failed: {reason}"

@@ -63,10 +63,15 @@ class Cancelled(Stop):
 class RetryLater(Stop):
     """A stage met an error that may pass."""
 
-    def __init__(self, message: str, delay_s: float) -> None:
-        super().__init__(message)
-        self.message = message
-        self.delay_s = delay_s
+    def __init__(
+        self, reason: str, *, delay_ms: int, stages_completed: int, detail: bytes, figures: bytes
+    ) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.delay_ms = delay_ms
+        self.stages_completed = stages_completed
+        self.detail = detail
+        self.figures = figures
 
 
 class HandedBack(Stop):

@@ -12,11 +12,13 @@ from shared.models.execution import Claim, ExecutionRequest, Page
 from workers.context import Embeddings
 from workers.execution.definition import DefinitionCache
 from workers.execution.pipeline import Pipeline
+from workers.execution.retrying import RetryPolicy
 from workers.lease.run import Checkpoint, Run, Snapshot
 from workers.meter import Meter
 
 NAMESPACE = "ns_test"
 SECRET = b"what cursors are signed with"
+NO_RETRIES = RetryPolicy(0, 1, 1)
 
 
 class PrivateRun(Run):
@@ -27,6 +29,7 @@ class PrivateRun(Run):
         self.published: list[tuple[str | None, int]] = []
         self.stop: Exception | None = None
         self.states: list[bytes | None] = []
+        self.saves = 0
 
     def check(self) -> None:
         if self.stop is not None:
@@ -39,6 +42,9 @@ class PrivateRun(Run):
     def keep(self, checkpoint: Checkpoint) -> None:
         self.states.append(checkpoint.state())
         checkpoint.rows()
+
+    def save(self) -> None:
+        self.saves += 1
 
 
 class NoEmbeddings:
@@ -70,6 +76,7 @@ def pipeline(
     budget: Mapping[str, Any] | None = None,
     max_time_ms: int = 60_000,
     result_max_bytes: int = 16_000_000,
+    retry_policy: RetryPolicy = NO_RETRIES,
     left_behind: bytes | None = None,
     **request: Any,
 ) -> Pipeline:
@@ -85,6 +92,7 @@ def pipeline(
         cursor_secret=SECRET,
         max_time_ms=max_time_ms,
         result_max_bytes=result_max_bytes,
+        retry_policy=retry_policy,
         left_behind=left_behind,
         meter=Meter(),
     )
