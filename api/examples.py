@@ -89,6 +89,7 @@ _EXECUTION = {
     "stages_completed": 1,
     "total_stages": 1,
     "wait_reason": None,
+    "queue_position": None,
     "documents": [_RESULT],
     "pagination": {
         "method": "cursor",

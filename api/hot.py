@@ -21,7 +21,14 @@ from api.errors import MethodNotAllowed, error_response
 from api.etags import matches
 from api.preference import Preference
 from api.services.execution_answers import answer_body, location_of, readable_id, with_legacy_results
-from api.services.executions import Owner, learn_wait_reason, read, read_when, wait_reason
+from api.services.executions import (
+    Owner,
+    learn_wait_reason,
+    read,
+    read_when,
+    wait_reason,
+    with_queue_position,
+)
 from api.services.result_pages import paging_of, with_paging
 from api.services.submit import SubmitOptions, idempotency_key, submit
 from shared import ids
@@ -190,7 +197,7 @@ async def _execute_adhoc(context: ApiContext, call: Call) -> Answer:
 
 async def _submitted(context: ApiContext, stored: StoredExecution, preference: Preference) -> Answer:
     await learn_wait_reason(context, stored)
-    answer = _described(context, stored)
+    answer = _described(context, await with_queue_position(context, stored))
     answer.status = 202 if preference.respond_async and not stored.is_terminal else 200
     answer.headers.append((b"location", location_of(stored).encode()))
     answer.headers += preference.applied()
@@ -221,7 +228,7 @@ async def _get(context: ApiContext, call: Call, owner: Owner, execution_id: str)
         stored = await with_paging(context, access, owner, stored, paging)
     if call.flag("include_legacy_results"):
         stored = with_legacy_results(stored)
-    answer = _described(context, stored)
+    answer = _described(context, await with_queue_position(context, stored))
     answer.headers += preference.applied()
     return answer
 
@@ -246,9 +253,12 @@ def _state_headers(context: ApiContext, stored: StoredExecution) -> list[tuple[b
 
 
 def _etag(context: ApiContext, stored: StoredExecution) -> str:
-    """Strong: the revision, and what the API itself adds to the answer."""
+    """The revision, and of a pending one why it waits.
+
+    Weak then (RFC 9110, 8.8.1): its place in the queue changes all the time, which is no reason to answer.
+    """
     reason = wait_reason(context, stored)
-    return f'"{stored.revision}-{reason}"' if reason else f'"{stored.revision}"'
+    return f'W/"{stored.revision}-{reason}"' if reason else f'"{stored.revision}"'
 
 
 def _refuse_flags(call: Call, names: Sequence[str], reason: str) -> None:

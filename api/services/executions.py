@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 
 import orjson
@@ -55,6 +56,20 @@ async def learn_wait_reason(context: ApiContext, *seen: StoredExecution) -> None
     if any(each.status == "pending" for each in seen):
         with suppress(Unavailable):
             await context.health.load()
+
+
+async def with_queue_position(context: ApiContext, stored: StoredExecution) -> StoredExecution:
+    """A pending execution with its place in the queue, where that is not known yet; others as they are.
+
+    One more round trip, which only answers with a body need. As `learn_wait_reason` it never fails.
+    """
+    if stored.status != "pending" or stored.queue_position is not None or not stored.queue:
+        return stored
+    try:
+        position = await context.executions.queue_position(stored.queue, stored.sequence)
+    except Unavailable:
+        return stored
+    return replace(stored, queue_position=position)
 
 
 async def cancel(context: ApiContext, access: Access, owner: Owner, execution_id: str) -> Cancellation:

@@ -4,7 +4,8 @@
 --   idempotency digest ('' = none), body digest, idempotency_ttl_s, queue_max, summary_ttl_s, history_max,
 --   definition ('' = the retriever's own; else an ad-hoc execution, which keeps it until it ends),
 --   collection ids that must exist …
--- returns: {'accepted', rev, status, state}   stored; asked again with the same id, the same answer
+-- returns: {'accepted', rev, status, state, position in the queue}
+--                                             stored; asked again with the same id, the same answer, '' as position
 --          {'replayed', id} | {'mismatch', id} the idempotency key was used, with this body or another
 --          {'stale'}                           the retriever is gone or has another version; ad-hoc: the namespace
 --          {'no_collection', id} | {'full', depth}
@@ -17,7 +18,7 @@ end
 local function submit(args, batch)
   local id = args[1]
   local existing = redis.call('HMGET', KEY.RECORD .. id, 'rev', 'status', 'state')
-  if existing[1] then return { 'accepted', existing[1], existing[2], existing[3] } end
+  if existing[1] then return { 'accepted', existing[1], existing[2], existing[3], '' } end
 
   local idempotency = args[15] ~= '' and KEY.IDEMPOTENCY .. args[15] or nil
   if idempotency then
@@ -53,7 +54,7 @@ local function submit(args, batch)
   enter_history(record, nil, retention)
   enter_history(record, 'pending', retention)
   enqueue(record, args[13], 'LPUSH')
-  return { 'accepted', '1', 'pending', state }
+  return { 'accepted', '1', 'pending', state, int(depth + 1) }
 end
 
 define('submit', function(args) return submit(args) end)

@@ -1,6 +1,6 @@
 -- watch: register an API process to be woken by every later change, and read the record in the same call.
 -- args: id, watcher
--- returns: rev, namespace, retriever, status, head, state, detail (all nil when there is no such record)
+-- returns: rev, namespace, retriever, status, head, state, detail, queue, seq (all nil when there is no such record)
 local WATCHERS_MAX = 64
 
 -- Add a name to the comma list in a hash.
@@ -18,7 +18,8 @@ end
 
 define('watch', function(args)
   local key = KEY.RECORD .. args[1]
-  local seen = redis.call('HMGET', key, 'rev', 'namespace', 'retriever', 'status', 'head', 'state', 'detail')
+  local seen = redis.call('HMGET', key, 'rev', 'namespace', 'retriever', 'status', 'head', 'state', 'detail', 'queue',
+    'seq')
   if seen[1] and not TERMINAL[seen[4]] then add_watcher(key, args[2]) end
   return seen
 end)

@@ -17,7 +17,7 @@ from shared.redis_link import RedisLink
 from shared.settings import Settings
 from shared.stores.reads import reading
 
-_READ_FIELDS = ("rev", "namespace", "retriever", "status", "head", "state", "detail")
+_READ_FIELDS = ("rev", "namespace", "retriever", "status", "head", "state", "detail", "queue", "seq")
 _QUEUE_FULL_RETRY_S = 5
 
 
@@ -56,6 +56,9 @@ class StoredExecution:
     head: bytes
     state: bytes
     detail: bytes
+    queue: str = ""  # where it waits, or waited last; "" once it has ended
+    sequence: int = 0  # its place there: those with a lower number are in front
+    queue_position: int | None = None  # pending: 1 = next; None = nobody has asked
 
     @property
     def is_terminal(self) -> bool:
@@ -109,7 +112,7 @@ class ExecutionStore:
             error.details["execution_id"] = submission.execution_id
             raise
         match reply:
-            case [b"accepted", revision, status, state]:
+            case [b"accepted", revision, status, state, position]:
                 return StoredExecution(
                     submission.execution_id,
                     int(revision),
@@ -119,6 +122,7 @@ class ExecutionStore:
                     submission.head,
                     state,
                     submission.detail,
+                    queue_position=int(position) if position else None,
                 )
             case [b"replayed", execution_id]:
                 return Replayed(execution_id.decode())
@@ -207,6 +211,11 @@ class ExecutionStore:
             values = await self._redis.fcall("watch", execution_id, watcher)
         return _stored(execution_id, values)
 
+    async def queue_position(self, queue: str, sequence: int) -> int:
+        """1 + how many executions in the queue are in front of this number. One ZCOUNT, O(log queue)."""
+        with reading():
+            return 1 + int(await self._redis.execute("ZCOUNT", keys.pending(queue), "-inf", f"({sequence}"))
+
     async def tombstone(self, execution_id: str) -> bytes | None:
         """The summary (JSON) that outlives an ended execution, or None: it never existed, or long ago."""
         with reading():
@@ -266,7 +275,7 @@ class ExecutionStore:
 
 
 def _stored(execution_id: str, values: Sequence[bytes | None]) -> StoredExecution | None:
-    revision, namespace, retriever, status, head, state, detail = values
+    revision, namespace, retriever, status, head, state, detail, queue, sequence = values
     if not (revision and namespace and retriever and status):
         return None
     return StoredExecution(
@@ -278,4 +287,6 @@ def _stored(execution_id: str, values: Sequence[bytes | None]) -> StoredExecutio
         head or b"{",
         state or b"",
         detail or b"}",
+        queue.decode() if queue else "",
+        int(sequence or 0),
     )
