@@ -4,6 +4,7 @@
 |---------------------------------------|--------|-----------------------------------------------|-------------------|-------------------|
 | kennel:exec:<id>                      | hash   | the execution record (docs/record.md)         | Lua only          | result_ttl_s after the end |
 | kennel:docs:<id>                      | list   | result documents when they are over one page  | finish            | with its record   |
+| kennel:events:<id>                    | stream | what happened, <= 200 entries, once somebody follows | Lua only    | 1 day after the last; 10 minutes after the end |
 | kennel:sum:<id>                       | string | summary of an ended execution, its tombstone  | Lua only          | summary_ttl_s     |
 | kennel:hist:<retriever id>            | zset   | execution ids by sequence number              | submit            | summary_ttl_s     |
 | kennel:hist:<retriever id>:<status>   | zset   | the same, one per status but processing       | Lua only          | summary_ttl_s     |
@@ -56,6 +57,7 @@ INSTALLATION = "-"
 LUA = {
     "RECORD": "kennel:exec:",
     "DOCUMENTS": "kennel:docs:",
+    "EVENTS": "kennel:events:",
     "SUMMARY": "kennel:sum:",
     "HISTORY": "kennel:hist:",
     "PENDING": "kennel:pending:",
@@ -85,6 +87,10 @@ def execution(execution_id: str) -> str:
 
 def result_documents(execution_id: str) -> str:
     return f"kennel:docs:{execution_id}"
+
+
+def events(execution_id: str) -> str:
+    return f"kennel:events:{execution_id}"
 
 
 def summary(execution_id: str) -> str:

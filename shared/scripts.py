@@ -25,6 +25,7 @@ _PARTS = (
     "release",
     "sweep",
     "watch",
+    "events",
     "batch",
     "history",
     "resources",

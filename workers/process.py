@@ -65,7 +65,9 @@ class WorkerProcess:
         try:
             outcome = self._outcome(run)
             run.close()
-            written, following = self.ledger.finish(claim, outcome, claim_next=claim_next())
+            written, following = self.ledger.finish(
+                claim, outcome, claim_next=claim_next(), told=run.untold()
+            )
         except HandedBack:
             self.keeper.hand_back(run)
             return None, None

@@ -74,7 +74,7 @@ class RunBody(RequestModel):
     write_token: Annotated[str, AfterValidator(_write_token)] | None = Field(
         None, max_length=4_096, description="Of an earlier write, which the run is to see."
     )
-    stream: NotYet = False
+    stream: bool = Field(False, description="Answer with its events (text/event-stream) as they happen.")
     return_presigned_urls: NotYet = False
     settings: dict[str, Any] | None = Field(None, description="Sent by a client layer; has no meaning.")
 

@@ -2,6 +2,7 @@
 -- args: id, epoch, status, error (JSON string or 'null'), stages completed, detail, figures,
 --   result_ttl_s, summary_ttl_s, history_max,
 --   queue to claim from next ('' = none), nonce, worker, lease_ms, tries, profile (JSON, '' = none),
+--   how many of the next args tell of events, then those as in progress,
 --   result documents (JSON each) when they are more than `detail` holds …
 -- returns: {'finished'} | {'already'} this attempt had finished it
 --   | {'lost'} another attempt owns it, or it was cancelled,
@@ -40,12 +41,13 @@ define('finish', function(args)
   record.done = tonumber(args[5])
   record.figures = args[7]
   local retention = retention_from(args, 8)
-  if #args > 16 then store_documents(record.id, args, 17, retention.result_ttl_s) end
+  local first_document = 18 + tonumber(args[17])
+  if #args >= first_document then store_documents(record.id, args, first_document, retention.result_ttl_s) end
   local fields = { 'done', args[5], 'detail', args[6], 'next', claim and claim[2] or '' }
   if args[16] ~= '' then
     fields[#fields + 1] = 'profile'
     fields[#fields + 1] = args[16]
   end
-  close(record, now, retention, fields)
+  close(record, now, retention, fields, { unpack(args, 18, first_document - 1) })
   return answer('finished', claim)
 end)

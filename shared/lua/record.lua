@@ -48,9 +48,9 @@ local function next_sequence(now)
 end
 
 local FIELDS = { 'status', 'retriever', 'queue', 'shadow', 'stage', 'first_stage', 'nonce', 'watchers', 'figures',
-  'about', 'next', 'batch', 'epoch', 'attempts', 'rev', 'seq', 'order', 'created_ms', 'started_ms', 'claimed_ms',
-  'spent_ms', 'done', 'written' }
-local FIRST_NUMBER = 13
+  'about', 'next', 'batch', 'events', 'epoch', 'attempts', 'rev', 'seq', 'order', 'created_ms', 'started_ms', 'claimed_ms',
+  'spent_ms', 'done', 'written', 'told' }
+local FIRST_NUMBER = 14
 
 -- The record's small fields as a table, or nil. One HMGET; head, detail and request are not read.
 local function load(id)
@@ -86,6 +86,59 @@ end
 local function wake(watchers, message)
   if not watchers then return end
   for watcher in string.gmatch(watchers, '[^,]+') do redis.call('PUBLISH', KEY.WAKE .. watcher, message) end
+end
+
+-- The events of an execution: a stream that begins with the first who wants to follow it (events.lua), and
+-- costs nobody else anything. An entry's id is the revision that it came with, and its number within that.
+-- Past EVENTS_MAX the oldest go: one attempt of the longest pipeline (50 stages) has about 100.
+local EVENTS_MAX = 200
+local EVENTS_OPEN_TTL_S = 86400 -- at rest; every event renews it, so that nothing stays of what never ends
+local EVENTS_ENDED_TTL_S = 600
+
+-- `entries` is a flat list: type, members of the event's JSON object (each with a comma before it) …
+local function add_events(id, rev, entries)
+  local key = KEY.EVENTS .. id
+  for i = 1, #entries, 2 do
+    redis.call('XADD', key, 'MAXLEN', EVENTS_MAX, int(rev) .. '-' .. (i - 1) / 2, 'type', entries[i], 'members',
+      entries[i + 1])
+  end
+  redis.call('EXPIRE', key, EVENTS_OPEN_TTL_S)
+end
+
+-- Begin the stream, with the execution as it is.
+local function open_events(id, rev, state)
+  redis.call('HSET', KEY.RECORD .. id, 'events', '1')
+  add_events(id, rev, { 'execution_status', state })
+end
+
+-- What of a worker's list is news: it sends again what it does not know to have arrived.
+-- `told` is nil or {number of the first event within the attempt, type, members …}.
+local function news_of(record, told)
+  local entries = {}
+  if not told or not told[1] then return entries end
+  local known = math.max(0, (record.told or 0) - tonumber(told[1]))
+  for i = 2 + 2 * known, #told do entries[#entries + 1] = told[i] end
+  record.told = math.max(record.told or 0, tonumber(told[1]) + (#told - 1) / 2)
+  redis.call('HSET', KEY.RECORD .. record.id, 'told', int(record.told))
+  return entries
+end
+
+-- A change, for those who follow it: what its worker tells, and what the change itself says.
+local function emit(record, state, told)
+  local entries = news_of(record, told)
+  local function add(type, members)
+    entries[#entries + 1] = type
+    entries[#entries + 1] = members
+  end
+  if record.status == 'failed' or record.status == 'cancelled' then
+    add('execution_error', '')
+  elseif TERMINAL[record.status] then
+    add('execution_complete', '')
+  elseif record.status ~= record.counted then
+    add('execution_status', state)
+    if record.status == 'processing' then add('stage_start', ',"stage_name":' .. record.stage .. ',"stage_index":0') end
+  end
+  if #entries > 0 then add_events(record.id, record.rev, entries) end
 end
 
 -- How the rate of a batch is measured: between now and a mark that is one to two of these old.
@@ -124,11 +177,14 @@ local function count_in_batch(record)
   if TERMINAL[record.status] then count_finished(record.batch, now) end
 end
 
--- Write a change: `fields` is a flat list of names and values on top of status, rev and state.
-local function change(record, fields)
+-- Write a change: `fields` is a flat list of names and values on top of status, rev and state; `told` is
+-- what the worker says of its stages (see news_of), or nil.
+local function change(record, fields, told)
   record.rev = record.rev + 1
-  redis.call('HSET', KEY.RECORD .. record.id, 'status', record.status, 'rev', int(record.rev),
-    'state', state_of(record), unpack(fields))
+  local state = state_of(record)
+  redis.call('HSET', KEY.RECORD .. record.id, 'status', record.status, 'rev', int(record.rev), 'state', state,
+    unpack(fields))
+  if record.events then emit(record, state, told) end
   if record.watchers then wake(record.watchers, record.id .. ' ' .. int(record.rev) .. ' ' .. record.status) end
   if record.batch and record.status ~= record.counted then count_in_batch(record) end
 end
@@ -188,17 +244,20 @@ end
 
 -- What only an unfinished record needs.
 local RUNTIME_FIELDS = { 'request', 'nonce', 'watchers', 'shadow', 'queue', 'seq', 'stage', 'first_stage', 'claimed_ms',
-  'written', 'about', 'figures', 'worker', 'definition', 'batch' }
+  'written', 'told', 'events', 'about', 'figures', 'worker', 'definition', 'batch' }
 
 -- The one way into a terminal status, which the caller has set on the record.
-local function close(record, now, retention, fields)
+local function close(record, now, retention, fields, told)
   record.completed_ms = now
   record.expires_ms = now + retention.result_ttl_s * 1000
   record.stage = nil
-  change(record, fields)
+  change(record, fields, told)
   local key = KEY.RECORD .. record.id
   redis.call('HDEL', key, unpack(RUNTIME_FIELDS))
   redis.call('EXPIRE', key, retention.result_ttl_s)
+  if record.events then
+    redis.call('EXPIRE', KEY.EVENTS .. record.id, int(math.min(EVENTS_ENDED_TTL_S, retention.result_ttl_s)))
+  end
   redis.call('SET', KEY.SUMMARY .. record.id, summary_of(record, now), 'EX', retention.summary_ttl_s)
   redis.call('ZREM', KEY.LEASES, record.id)
   enter_history(record, record.status, retention)
@@ -212,7 +271,7 @@ local function requeue(record, now, template, push)
   record.seq = next_sequence(now)
   change(record, { 'seq', int(record.seq), 'spent_ms', int(record.spent_ms), 'done', '0',
     'attempts', int(record.attempts) })
-  redis.call('HDEL', KEY.RECORD .. record.id, 'nonce', 'claimed_ms', 'stage')
+  redis.call('HDEL', KEY.RECORD .. record.id, 'nonce', 'claimed_ms', 'stage', 'told')
   redis.call('ZREM', KEY.LEASES, record.id)
   redis.call('ZADD', history_key(record, 'pending'), int(record.order), record.id)
   enqueue(record, template, push)

@@ -16,10 +16,12 @@ local function add_watcher(key, name)
   end
 end
 
-define('watch', function(args)
-  local key = KEY.RECORD .. args[1]
+local function watch(id, watcher)
+  local key = KEY.RECORD .. id
   local seen = redis.call('HMGET', key, 'rev', 'namespace', 'retriever', 'status', 'head', 'state', 'detail', 'queue',
     'seq')
-  if seen[1] and not TERMINAL[seen[4]] then add_watcher(key, args[2]) end
+  if seen[1] and not TERMINAL[seen[4]] then add_watcher(key, watcher) end
   return seen
-end)
+end
+
+define('watch', function(args) return watch(args[1], args[2]) end)

@@ -39,6 +39,7 @@ class Submission:
     collection_ids: Sequence[str]
     watcher: str = ""
     definition: bytes = b""  # ad-hoc only
+    stream: bool = False  # keep its events from the beginning
     idempotency_digest: str = ""
     body_digest: str = ""
     place: BatchPlace | None = None  # the batch that it is a line of
@@ -171,6 +172,7 @@ class ExecutionStore:
             settings.summary_ttl_s,
             settings.history_max,
             submission.definition,
+            "1" if submission.stream else "",
             *submission.collection_ids,
         )
 

@@ -15,7 +15,7 @@ import orjson
 import redis
 
 from shared import broker
-from shared.models.execution import Claim, ExecutionRequest
+from shared.models.execution import Claim, ExecutionRequest, Told
 from shared.redis_sync import Argument, Functions, text, texts, through_outage
 from shared.settings import Settings
 
@@ -24,6 +24,7 @@ _PROGRESS_PATIENCE_S = 1.0
 _NEXT_TRIES = 4  # messages of ended executions skipped in one finish
 _SWEEP_BATCH = 100
 _LOST_WINDOW_MS = 5_000
+_NOTHING_TOLD = Told()
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +94,7 @@ class Ledger:
         stages_completed: int,
         detail: bytes,
         figures: bytes,
+        told: Told = _NOTHING_TOLD,
     ) -> bool:
         """Publish; False when the execution is no longer this attempt's.
 
@@ -107,16 +109,20 @@ class Ledger:
             stages_completed,
             detail,
             figures,
+            *_flat(told),
             patience_s=_PROGRESS_PATIENCE_S,
         )
         return text(word) != "lost"
 
-    def finish(self, claim: Claim, outcome: Outcome, *, claim_next: bool) -> tuple[bool, Claim | None]:
+    def finish(
+        self, claim: Claim, outcome: Outcome, *, claim_next: bool, told: Told = _NOTHING_TOLD
+    ) -> tuple[bool, Claim | None]:
         """Write the terminal state once; with `claim_next`, take the next execution in the same call.
 
         Returns (written by this attempt, the next claim or None).
         """
         nonce = secrets.token_hex(8)
+        events = _flat(told)
         reply = self._call(
             "finish",
             claim.execution_id,
@@ -133,6 +139,8 @@ class Ledger:
             self._settings.lease_ms,
             _NEXT_TRIES,
             outcome.profile,
+            len(events),
+            *events,
             *outcome.documents,
         )
         return text(reply[0]) != "lost", _claim(reply[1:])
@@ -184,12 +192,18 @@ class Ledger:
         return through_outage(lambda: self._functions.call(function, *args), patience_s=patience_s)
 
 
+def _flat(told: Told) -> list[Argument]:
+    """As the functions take it: nothing, or the first number, type, members …"""
+    if not told.events:
+        return []
+    return [told.first, *(part for event in told.events for part in (event.type, event.members))]
+
+
 def _claim(reply: Sequence[bytes]) -> Claim | None:
     if not reply or text(reply[0]) != "claimed":
         return None
-    _, execution_id, epoch, attempt, spent_ms, retriever_id, version, namespace_id, request, definition = (
-        reply
-    )
+    _, execution_id, epoch, attempt, spent_ms, retriever_id, version, namespace_id, request, *rest = reply
+    definition, followed = rest
     return Claim(
         text(execution_id),
         int(epoch),
@@ -200,4 +214,5 @@ def _claim(reply: Sequence[bytes]) -> Claim | None:
         text(namespace_id),
         ExecutionRequest.from_json(request),
         definition,
+        followed == b"1",
     )

@@ -23,6 +23,7 @@ from workers.execution.definition import Definition, PlannedStage
 from workers.execution.failure import StageFailed
 from workers.execution.rendering import Rendering
 from workers.execution.result import Result
+from workers.execution.stage_events import StageEvents
 from workers.lease.run import Run, Stop
 
 log = logging.getLogger("kennel.pipeline")
@@ -59,6 +60,7 @@ class Pipeline:
         self._result_max_bytes = result_max_bytes
         self._refs = [CollectionRef(self._claim.namespace_id, c) for c in self._claim.request.collection_ids]
         self._books = Books(self._claim, definition.budget)
+        self._events = StageEvents(run, self._books)
         self._rendering = Rendering(self._claim, self._books)
         # Stages whose work is part of the upstream Selection; they end when it is fetched.
         self._unfetched: list[StageEntry] = []
@@ -122,7 +124,7 @@ class Pipeline:
         output = stage.run(documents, context)
         entry.note(output.metadata)
         entry.input_count, entry.output_count = len(documents), len(output.documents)
-        self._ended(entry)
+        self._ended(entry, output.documents)
         self._rendering.remember(planned, output.documents)
         return output.documents
 
@@ -136,26 +138,33 @@ class Pipeline:
         """End the run, or with `on_error: skip` go on with the documents of the stage before."""
         sentence = _sentence(entry.planned, error)
         if not entry.planned.skip_on_error:
-            self._ended(entry, sentence)
+            self._ended(entry, None, sentence)
             raise StageFailed(sentence) from error
         self._unfetched.clear()
         documents = upstream if isinstance(upstream, list) else []
         entry.input_count = entry.output_count = len(documents)
-        self._ended(entry, sentence)
+        self._ended(entry, None, sentence)
         self._books.note_skipped(entry)
         return documents
 
-    def _ended(self, entry: StageEntry, error: str | None = None) -> None:
+    def _ended(
+        self, entry: StageEntry, documents: Sequence[Document] | None, error: str | None = None
+    ) -> None:
         """Enter it in the books, tell whoever watches, and stop where the credits are used up."""
         entry.end(error)
         self._books.enter(entry)
         self._log(entry)
+        self._events.ended(entry, documents)
         if error is not None and not entry.planned.skip_on_error:
             return
+        self._check_credits(entry)
         following = entry.planned.index + 1
         if following < len(self._definition.stages):
-            name = self._definition.stages[following].name
-            self._run.publish(name, self._books.stages_completed, self._books.snapshot)
+            planned = self._definition.stages[following]
+            self._events.started(planned)
+            self._run.publish(planned.name, self._books.stages_completed, self._books.snapshot)
+
+    def _check_credits(self, entry: StageEntry) -> None:
         limit = self._definition.budget.max_credits
         if limit is not None and self._books.credits_used > limit:
             raise BudgetExceeded(
@@ -191,7 +200,7 @@ class Pipeline:
                 entry.note(fetched.metadata)
             if position > 0:
                 entry.restart_clock()
-            self._ended(entry)
+            self._ended(entry, fetched.documents)
             self._rendering.remember(entry.planned, fetched.documents)
         return fetched.documents
 

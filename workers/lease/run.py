@@ -12,7 +12,7 @@ from redis.exceptions import RedisError
 
 from shared.errors import Unavailable
 from shared.logs import log_event
-from shared.models.execution import Claim
+from shared.models.execution import Claim, StageEvent, Told
 from shared.stores.ledger import Ledger
 
 log = logging.getLogger("kennel.worker")
@@ -60,6 +60,8 @@ class Run:
         self._lock = threading.Lock()
         self._number = 0
         self._unsent: tuple[str | None, int, Snapshot] | None = None
+        self._events: list[StageEvent] = []
+        self._events_sent = 0
         self._written_at = time.monotonic()  # the claim wrote the first stage
         self._closed = False
 
@@ -84,6 +86,22 @@ class Run:
         else:
             self.flush()
 
+    def tell(self, event: StageEvent) -> None:
+        """For those who follow the execution: it goes with the next write."""
+        with self._lock:
+            self._events.append(event)
+
+    def untold(self) -> Told:
+        """What goes with the last write.
+
+        Nothing of a run so short that not even progress was written: whoever came meanwhile sees its end.
+        """
+        with self._lock:
+            return self._told() if self.claim.is_followed or self._number else Told()
+
+    def _told(self) -> Told:
+        return Told(self._events_sent, tuple(self._events))
+
     def flush(self) -> None:
         """Send the latest unsent progress, if any."""
         with self._lock:
@@ -92,10 +110,13 @@ class Run:
             (stage, stages_completed, snapshot), self._unsent = self._unsent, None
             self._number += 1
             self._written_at = time.monotonic()
+            told = self._told()
             try:
                 self.lost |= not self._keeper.ledger.progress(
-                    self.claim, self._number, stage, stages_completed, *snapshot()
+                    self.claim, self._number, stage, stages_completed, *snapshot(), told
                 )
+                self._events_sent += len(told.events)
+                self._events.clear()
             except (Unavailable, RedisError) as error:  # the next write has it all
                 log_event(log, "progress.failed", level=logging.WARNING, error=str(error),
                           execution_id=self.claim.execution_id)  # fmt: skip
