@@ -37,6 +37,7 @@ from api.routes import (
     stages,
 )
 from api.services.health import VERSION
+from api.stop_signal import on_stop_signal
 from shared.errors import OutcomeUnknown, Unavailable
 from shared.logs import configure_logging, log_event
 from shared.redis_sync import connect
@@ -94,7 +95,8 @@ def build_app(settings: Settings) -> FastAPI:
                 task.result()
             gc.collect()
             gc.freeze()  # full collections of all that is imported would hold every request up
-            yield
+            with on_stop_signal(context.streams.stop):
+                yield
         finally:
             start.cancel()
             await asyncio.gather(start, return_exceptions=True)

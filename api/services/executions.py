@@ -48,6 +48,13 @@ async def read_when(
         return await until(context, found, execution_id, changed, wait_s, satisfied)
 
 
+async def follow(context: ApiContext, access: Access, owner: Owner, execution_id: str) -> StoredExecution:
+    """As `read`, and its events are kept from now on; this process is woken by each."""
+    followed = await context.events.follow(execution_id, context.wakeups.name)
+    stored = followed.execution if followed else None
+    return await _visible(context, access, owner, execution_id, stored)
+
+
 async def learn_wait_reason(context: ApiContext, *seen: StoredExecution) -> None:
     """Why pending ones wait is part of their answers and ETags, so what is known of it must not be old.
 

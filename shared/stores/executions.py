@@ -205,13 +205,13 @@ class ExecutionStore:
         """One HMGET; calls of one loop tick share a round trip."""
         with reading():
             values = await self._redis.execute("HMGET", keys.execution(execution_id), *_READ_FIELDS)
-        return _stored(execution_id, values)
+        return stored_execution(execution_id, values)
 
     async def watch(self, execution_id: str, watcher: str) -> StoredExecution | None:
         """As `read`, and `watcher` is woken by every later change."""
         with reading():
             values = await self._redis.fcall("watch", execution_id, watcher)
-        return _stored(execution_id, values)
+        return stored_execution(execution_id, values)
 
     async def queue_position(self, queue: str, sequence: int) -> int:
         """1 + how many executions in the queue are in front of this number. One ZCOUNT, O(log queue)."""
@@ -276,7 +276,8 @@ class ExecutionStore:
         return int(float(ends_ms or 0)) or None
 
 
-def _stored(execution_id: str, values: Sequence[bytes | None]) -> StoredExecution | None:
+def stored_execution(execution_id: str, values: Sequence[bytes | None]) -> StoredExecution | None:
+    """From `_READ_FIELDS` in their order; None when there is no such record."""
     revision, namespace, retriever, status, head, state, detail, queue, sequence = values
     if not (revision and namespace and retriever and status):
         return None
