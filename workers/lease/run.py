@@ -94,10 +94,14 @@ class Run:
     def untold(self) -> Told:
         """What goes with the last write.
 
-        Nothing of a run so short that not even progress was written: whoever came meanwhile sees its end.
+        Nothing of a run so short that its progress is not written either: who comes meanwhile sees its end.
         """
         with self._lock:
-            return self._told() if self.claim.is_followed or self._number else Told()
+            lasted_s = time.monotonic() - self._written_at
+            may_be_followed = self.claim.is_followed or self._number > 0
+            if may_be_followed or lasted_s >= self._keeper.progress_interval_s:
+                return self._told()
+            return Told()
 
     def _told(self) -> Told:
         return Told(self._events_sent, tuple(self._events))
