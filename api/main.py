@@ -35,6 +35,7 @@ from api.routes import (
     not_built,
     retrievers,
     stages,
+    watch,
 )
 from api.services.health import VERSION
 from api.stop_signal import on_stop_signal
@@ -65,6 +66,7 @@ _ROUTERS = (
     batch,
     batches,
     executions,
+    watch,
     retrievers,
 )
 

@@ -26,6 +26,7 @@ _PARTS = (
     "sweep",
     "watch",
     "events",
+    "extend",
     "batch",
     "history",
     "resources",

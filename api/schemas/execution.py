@@ -119,6 +119,40 @@ class ExecuteBody(RunBody):
     target_collection_id: NotYet = None
 
 
+class ExtendBody(RequestModel):
+    """POST /v1/retrievers/{retriever}/executions/{execution_id}/extend."""
+
+    model_config = ConfigDict(strict=True, json_schema_extra={"example": {"expires_in_s": 604_800}})
+
+    expires_in_s: int = Field(ge=1, description="Keep it for so long from now (s), at most SUMMARY_TTL_S.")
+
+
+class KnownExecution(RequestModel):
+    """An execution, and what the client has seen of it."""
+
+    model_config = ConfigDict(strict=True)
+
+    execution_id: str = Field(min_length=1, max_length=100)
+    revision: int | None = Field(None, ge=0, description="Last seen; without it, it counts as changed.")
+
+
+class WatchBody(RequestModel):
+    """POST /v1/executions/watch."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {"executions": [{"execution_id": "exec_7h3k9m2p4q6r8s1t", "revision": 2}]}
+        }
+    )
+
+    executions: list[KnownExecution] = Field(
+        min_length=1, max_length=1_000, description="Of any retriever of the namespace, and ad-hoc ones."
+    )
+
+    def known(self) -> dict[str, int | None]:
+        return {each.execution_id: each.revision for each in self.executions}
+
+
 class ExplainBody(RequestModel):
     """POST /v1/retrievers/{retriever}/execute/explain; may be empty."""
 

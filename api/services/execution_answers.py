@@ -19,12 +19,12 @@ _EXECUTION_ID = re.compile(r"exec_[A-Za-z0-9_-]{1,64}")
 
 def answer_body(context: ApiContext, stored: StoredExecution) -> bytes:
     """The JSON object; await `learn_wait_reason` and `with_queue_position` before that of a pending one."""
-    waiting = _waiting(wait_reason(context, stored), stored.queue_position)
+    waiting = waiting_members(wait_reason(context, stored), stored.queue_position)
     adhoc = adhoc_members(stored) if ids.is_adhoc(stored.retriever_id) else b""
     return stored.head + stored.state + waiting + adhoc + stored.detail
 
 
-def _waiting(reason: str | None, position: int | None) -> bytes:
+def waiting_members(reason: str | None, position: int | None) -> bytes:
     """The members that tell of a queue."""
     if reason is None:
         return b',"wait_reason":null,"queue_position":null'

@@ -14,8 +14,8 @@ from api.context import ApiContext
 from api.deps import Access
 from api.services.waiting import hold
 from shared import ids
-from shared.errors import Gone, NotFound, Unavailable
-from shared.stores.executions import Cancellation, StoredExecution
+from shared.errors import Gone, InvalidInput, NotFound, Unavailable
+from shared.stores.executions import Cancellation, Extension, StoredExecution
 
 CANCEL_REASON = "cancelled on request"
 
@@ -94,9 +94,34 @@ async def cancel(context: ApiContext, access: Access, owner: Owner, execution_id
 
 def wait_reason(context: ApiContext, stored: StoredExecution) -> str | None:
     """Why a pending execution does not run yet; await `learn_wait_reason` first."""
-    if stored.status != "pending":
+    return reason_of(context, stored.status)
+
+
+def reason_of(context: ApiContext, status: str) -> str | None:
+    """As `wait_reason`, by the status alone."""
+    if status != "pending":
         return None
     return "no_worker_online" if context.health.workers_online == 0 else "queued"
+
+
+async def extend(
+    context: ApiContext, access: Access, owner: Owner, execution_id: str, keep_s: int
+) -> Extension:
+    """Keep an ended execution for so long from now; what is kept longer already stays so.
+
+    Raises:
+        InvalidInput: longer than anything is kept. Conflict: it has not ended. NotFound, Gone: as `read`.
+    """
+    most_s = context.settings.summary_ttl_s
+    if keep_s > most_s:
+        raise InvalidInput.at(
+            ("expires_in_s",), f"must be at most {most_s}, as long as summaries are kept", value=keep_s
+        )
+    await read(context, access, owner, execution_id)
+    extension = await context.executions.extend(execution_id, keep_s)
+    if extension is None:  # it has expired since
+        raise await missing(context, access, owner, execution_id)
+    return extension
 
 
 async def replayed(context: ApiContext, execution_id: str, wait_s: float) -> StoredExecution:

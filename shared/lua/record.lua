@@ -216,6 +216,7 @@ local function summary_of(record, now)
     .. '","status":"' .. record.status
     .. '","created_at":"' .. iso(record.created_ms)
     .. '","completed_at":' .. iso_or_null(record.completed_ms)
+    .. ',"expires_at":' .. iso_or_null(record.expires_ms)
     .. ',"duration_ms":' .. int(duration_ms(record, now))
     .. ',"stages_completed":' .. int(record.done)
     .. ',' .. record.figures .. ',' .. record.about .. '}'

@@ -25,3 +25,26 @@ local function watch(id, watcher)
 end
 
 define('watch', function(args) return watch(args[1], args[2]) end)
+
+-- watch_many: what `watch` says of one, of many and in short. O(executions).
+-- args: watcher ('' = only read), id …
+-- returns: for each {rev, namespace, retriever, status, state, position in the queue}, nil where there is none;
+--   the position is 0 for one that is not pending
+define('watch_many', function(args)
+  local reply = {}
+  for i = 2, #args do
+    local key = KEY.RECORD .. args[i]
+    local seen = redis.call('HMGET', key, 'rev', 'namespace', 'retriever', 'status', 'state', 'queue', 'seq')
+    if seen[1] then
+      local position = 0
+      if seen[4] == 'pending' then
+        position = 1 + redis.call('ZCOUNT', KEY.PENDING .. seen[6], '-inf', '(' .. seen[7])
+      end
+      if args[1] ~= '' and not TERMINAL[seen[4]] then add_watcher(key, args[1]) end
+      reply[i - 1] = { seen[1], seen[2], seen[3], seen[4], seen[5], position }
+    else
+      reply[i - 1] = false
+    end
+  end
+  return reply
+end)

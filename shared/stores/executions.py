@@ -75,6 +75,33 @@ class Cancellation:
     stops_after: str | None = None  # stopping: the stage that its worker is in
 
 
+@dataclass(frozen=True, slots=True)
+class Extension:
+    """What an extend did. `is_new` is false where it is kept as long as that already."""
+
+    revision: int
+    status: str
+    expires_at: str
+    is_new: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Glance:
+    """A record in short: what is seen of it, without its result."""
+
+    execution_id: str
+    revision: int
+    namespace_id: str
+    retriever_id: str
+    status: str
+    state: bytes
+    queue_position: int | None
+
+    @property
+    def is_terminal(self) -> bool:
+        return self.status in TERMINAL
+
+
 class StaleRetriever(Exception):
     """The retriever changed or went away since it was looked up; ad-hoc: the namespace went away."""
 
@@ -218,6 +245,37 @@ class ExecutionStore:
         with reading():
             return 1 + int(await self._redis.execute("ZCOUNT", keys.pending(queue), "-inf", f"({sequence}"))
 
+    async def watch_many(self, execution_ids: Sequence[str], watcher: str) -> list[Glance | None]:
+        """Each as it is now, in this order; `watcher` ("" = nobody) is woken by later changes.
+
+        One round trip, O(ids) in Redis.
+        """
+        with reading():
+            found = await self._redis.fcall("watch_many", watcher, *execution_ids)
+        return [
+            _glance(execution_id, values) if values else None
+            for execution_id, values in zip(execution_ids, found, strict=True)
+        ]
+
+    async def extend(self, execution_id: str, keep_s: int) -> Extension | None:
+        """Keep an ended execution, result and summary, for `keep_s` from now; None when there is no record.
+
+        One round trip; asked again it extends by what has passed since.
+
+        Raises:
+            Conflict: it has not ended.
+        """
+        word, *more = await self._redis.fcall("extend", execution_id, keep_s, self._settings.summary_ttl_s)
+        if word == b"missing":
+            return None
+        if word == b"open":
+            raise Conflict(
+                f"{execution_id} is {more[0].decode()}; its retention begins when it has ended",
+                code="execution_not_ended",
+            )
+        revision, status, expires_at = more
+        return Extension(int(revision), status.decode(), expires_at.decode(), word == b"extended")
+
     async def tombstone(self, execution_id: str) -> bytes | None:
         """The summary (JSON) that outlives an ended execution, or None: it never existed, or long ago."""
         with reading():
@@ -274,6 +332,19 @@ class ExecutionStore:
         with reading():
             ends_ms = await self._redis.execute("ZSCORE", keys.LEASES, execution_id)
         return int(float(ends_ms or 0)) or None
+
+
+def _glance(execution_id: str, values: Sequence[Any]) -> Glance:
+    revision, namespace, retriever, status, state, position = values
+    return Glance(
+        execution_id,
+        int(revision),
+        namespace.decode(),
+        retriever.decode(),
+        status.decode(),
+        state,
+        int(position) or None,
+    )
 
 
 def stored_execution(execution_id: str, values: Sequence[bytes | None]) -> StoredExecution | None:

@@ -39,7 +39,7 @@ OPERATIONS = _operations()
 KEYED = [pytest.param(*each, id=f"{each[0]} {each[1]}") for each in OPERATIONS if each[1] not in ANONYMOUS]
 
 
-_READ_BY_POST = ("/list", "/list/batch", "/batch-get", "/aggregate", "/distinct", "/stats/batch")
+_READ_BY_POST = ("/watch", "/list", "/list/batch", "/batch-get", "/aggregate", "/distinct", "/stats/batch")
 
 
 def _needed(method: str, path: str) -> Permission:
@@ -47,8 +47,8 @@ def _needed(method: str, path: str) -> Permission:
         return "admin"
     if method == "DELETE":
         return "delete"
-    # Whoever may read may run what reads, and cancel it.
-    runs = "/execute" in path or path.startswith("/v1/batches") or path.endswith("/cancel")
+    # Whoever may read may run what reads, cancel it, and keep its result longer.
+    runs = "/execute" in path or path.startswith("/v1/batches") or path.endswith(("/cancel", "/extend"))
     reads = runs or path.endswith(_READ_BY_POST)
     return "read" if method == "GET" or reads else "write"
 
