@@ -3,7 +3,7 @@
 | key                                   | type   | content                                       | written by        | TTL               |
 |---------------------------------------|--------|-----------------------------------------------|-------------------|-------------------|
 | kennel:exec:<id>                      | hash   | the execution record (docs/record.md)         | Lua only          | result_ttl_s after the end |
-| kennel:docs:<id>                      | list   | result documents when they are over one page  | finish            | with its record   |
+| kennel:docs:<id>                      | list   | chunks of the result when it is over one page | finish            | with its record   |
 | kennel:events:<id>                    | stream | what happened, <= 200 entries, once somebody follows | Lua only    | 1 day after the last; 10 minutes after the end |
 | kennel:sum:<id>                       | string | summary of an ended execution, its tombstone  | Lua only          | summary_ttl_s     |
 | kennel:hist:<retriever id>            | zset   | execution ids by sequence number              | submit            | summary_ttl_s     |

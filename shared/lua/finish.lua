@@ -3,7 +3,7 @@
 --   result_ttl_s, summary_ttl_s, history_max,
 --   queue to claim from next ('' = none), nonce, worker, lease_ms, tries, profile (JSON, '' = none),
 --   how many of the next args tell of events, then those as in progress,
---   result documents (JSON each) when they are more than `detail` holds …
+--   result documents, in chunks (shared/result_chunks.py), when they are more than `detail` holds …
 -- returns: {'finished'} | {'already'} this attempt had finished it
 --   | {'lost'} another attempt owns it, or it was cancelled,
 --   each followed by what claim returns when a next execution was claimed

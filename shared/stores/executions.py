@@ -14,6 +14,7 @@ from shared.errors import Conflict, Gone, LimitExceeded, NotFound, OutcomeUnknow
 from shared.models.batch import UPLOAD_SILENCE_MS, BatchPlace
 from shared.models.execution import TERMINAL, StageProfile, Status, profile_from
 from shared.redis_link import RedisLink
+from shared.result_chunks import chunks_of, unpacked
 from shared.settings import Settings
 from shared.stores.reads import reading
 
@@ -282,18 +283,18 @@ class ExecutionStore:
             summary: bytes | None = await self._redis.execute("GET", keys.summary(execution_id))
             return summary
 
-    async def documents(self, execution_id: str, offset: int, limit: int) -> tuple[int, list[bytes]]:
-        """(how many there are, a slice of them as JSON) of a stored result of more than one page.
+    async def documents(self, execution_id: str, offset: int, limit: int) -> list[bytes] | None:
+        """A slice of a stored result of more than one page, each document as JSON.
 
-        (0, []) when the whole result is in the record itself. Two commands in one round trip.
+        None when the whole result is in the record itself. Two commands in one round trip.
         """
         key = keys.result_documents(execution_id)
         with reading():
-            total, rows = await asyncio.gather(
-                self._redis.execute("LLEN", key),
-                self._redis.execute("LRANGE", key, offset, offset + limit - 1),
+            is_there, chunks = await asyncio.gather(
+                self._redis.execute("EXISTS", key),
+                self._redis.execute("LRANGE", key, *chunks_of(offset, limit)),
             )
-        return int(total), rows
+        return unpacked(chunks, offset, limit) if is_there else None
 
     async def history(
         self,

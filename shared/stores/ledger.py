@@ -17,6 +17,7 @@ import redis
 from shared import broker
 from shared.models.execution import Claim, ExecutionRequest, Told
 from shared.redis_sync import Argument, Functions, text, texts, through_outage
+from shared.result_chunks import packed
 from shared.settings import Settings
 
 _PATIENCE_S = 60.0
@@ -141,7 +142,7 @@ class Ledger:
             outcome.profile,
             len(events),
             *events,
-            *outcome.documents,
+            *packed(outcome.documents),
         )
         return text(reply[0]) != "lost", _claim(reply[1:])
 

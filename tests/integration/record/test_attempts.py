@@ -11,6 +11,7 @@ import redis
 from shared.broker import QUEUE_NORMAL
 from shared.models.execution import Claim
 from shared.redis_sync import fcall
+from shared.result_chunks import packed
 from shared.settings import Settings
 from shared.stores.ledger import Ledger
 from tests.integration.record.conftest import DETAIL, RETRIEVER, Submit, answer, outcome
@@ -150,7 +151,7 @@ def test_results_over_a_page_are_kept_whole_and_everything_expires(
     claim = claimed(ledger, submit)
     rows = [b'{"n":%d}' % n for n in range(2500)]
     ledger.finish(claim, outcome(documents=rows), claim_next=False)
-    assert client.lrange("kennel:docs:exec_a", 0, -1) == rows
+    assert client.lrange("kennel:docs:exec_a", 0, -1) == packed(rows)
     assert 0 < client.ttl("kennel:docs:exec_a") <= settings.result_ttl_s
     assert 0 < client.ttl("kennel:exec:exec_a") <= settings.result_ttl_s
     assert settings.result_ttl_s < client.ttl("kennel:sum:exec_a") <= settings.summary_ttl_s
