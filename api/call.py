@@ -25,10 +25,10 @@ class Call:
         value = self.headers.get(name)
         return None if value is None else value.decode("utf-8", "replace")
 
-    def flag(self, name: str) -> bool:
-        """A boolean of the query; false when it is not there. Raises InvalidInput for another word."""
+    def flag(self, name: str, *, default: bool = False) -> bool:
+        """A boolean of the query; the default when it is not there. Raises InvalidInput for another word."""
         if name not in self.query:
-            return False
+            return default
         value = self.query[name][-1]
         if value.lower() not in _FLAG:
             raise InvalidInput.at(("query", name), "must be true or false", value=value)

@@ -104,6 +104,9 @@ _EXECUTION = {
     "error": None,
     "warnings": [],
     "interpretation": {"provided_input_keys": ["query"], "ignored_input_keys": [], "relaxations": []},
+    "is_partial": False,
+    "partial_from_stage": None,
+    "resumed_from_stage": None,
 }
 _LINE = {
     "status": "completed",
@@ -123,6 +126,21 @@ _ADHOC_LINE = {
     "collection_ids": [_COLLECTION_ID],
     **_LINE,
 }
+_TASK = {
+    "task_id": _EXECUTION_ID,
+    "task_type": "api_retrievers_execute",
+    "status": "COMPLETED",
+    "inputs": [_RETRIEVER_ID],
+    "outputs": [_EXECUTION_ID],
+    "additional_data": {
+        "namespace_id": _NAMESPACE_ID,
+        "retriever_id": _RETRIEVER_ID,
+        "execution_id": _EXECUTION_ID,
+        "created_at": _AT,
+        "completed_at": _ENDED_AT,
+        "credits_used": 0.01,
+    },
+}
 
 # Name of a parameter -> what it is in the demo.
 PARAMETERS: dict[str, str] = {
@@ -132,6 +150,7 @@ PARAMETERS: dict[str, str] = {
     "retriever": "search_python_docs",
     "document_id": _DOCUMENT_ID,
     "execution_id": _EXECUTION_ID,
+    "task_id": _EXECUTION_ID,
     "prefer": "wait=10",
 }
 
@@ -162,10 +181,13 @@ MODELS: dict[str, Any] = {
             "input_mappings": {"text": "plot"},
         },
     },
+    "StandaloneCreate": {
+        "namespace_id": "photos",
+        "vector_configs": [{"name": "image", "dimension": 512, "metric": "cosine"}],
+    },
     "CollectionChange": {"description": "Novels and stories."},
     "CollectionClone": {"collection_name": "novels_2"},
     "DocumentCreate": {
-        "document_id": "emma",
         "title": "Emma",
         "plot": "A young woman makes matches.",
         "year": 1815,
@@ -184,6 +206,18 @@ MODELS: dict[str, Any] = {
         "sort": {"field": "title", "direction": "asc"},
         "limit": 10,
     },
+    "NamespaceListBody": {
+        "collection_ids": ["python_docs", "novels"],
+        "filters": {"field": "kind", "operator": "exists", "value": True},
+        "limit": 10,
+    },
+    "ListBatchBody": {
+        "queries": [
+            {"key": "classes", "request": {"filters": {"field": "kind", "operator": "eq", "value": "class"}}},
+            {"key": "novels", "request": {"collection_ids": ["novels"], "limit": 5}},
+        ]
+    },
+    "DistinctRequest": {"field": "kind", "limit": 100},
     "ListBody": {"search": "python*", "sort": {"field": "created_at", "direction": "desc"}, "limit": 20},
     "CollectionListBody": {"search": "python*", "limit": 20, "include_system": False},
     "RetrieverCreate": {
@@ -196,8 +230,10 @@ MODELS: dict[str, Any] = {
     "RetrieverClone": {"retriever_name": "search_novels_2"},
     "ExplainBody": {"inputs": {"query": "parse json"}},
     "ExecutionsListBody": {"status": "completed", "limit": 20},
+    "TaskListBody": {"status": "FAILED", "limit": 20},
     "AdhocListBody": {"status": "completed", "start_time": _AT},
     # What is answered
+    "Task": _TASK,
     "Alive": {"status": "ok"},
     "Health": {
         "status": "ok",

@@ -34,6 +34,7 @@ from api.services.executions import (
     wait_reason,
     with_queue_position,
 )
+from api.services.partial import with_partial, without_partial
 from api.services.result_pages import paging_of, with_paging
 from api.services.submit import SubmitOptions, idempotency_key, read_body, submit
 from shared import ids
@@ -146,6 +147,7 @@ async def _execute(context: ApiContext, call: Call, owner: Owner) -> Answer | Ev
         stored = await submit(context, access, owner, body, options)
         if body.run.stream:
             return _stream(context, call, stored, None, slot.pop_all())
+    stored = await _partial(context, call, stored)
     return await _submitted(context, with_legacy_results(stored) if legacy_results else stored, preference)
 
 
@@ -184,11 +186,18 @@ async def _get(context: ApiContext, call: Call, owner: Owner, execution_id: str)
         return Answer(304, headers=[*_state_headers(context, stored), *preference.applied()])
     if paging is not None:
         stored = await with_paging(context, access, owner, stored, paging)
+    stored = await _partial(context, call, stored)
     if call.flag("include_legacy_results"):
         stored = with_legacy_results(stored)
     answer = _described(context, await with_queue_position(context, stored))
     answer.headers += preference.applied()
     return answer
+
+
+async def _partial(context: ApiContext, call: Call, stored: StoredExecution) -> StoredExecution:
+    if call.flag("partial_results", default=True):
+        return await with_partial(context, stored)
+    return without_partial(stored)
 
 
 async def _get_adhoc(context: ApiContext, call: Call, execution_id: str) -> Answer:

@@ -35,6 +35,7 @@ from api.routes import (
     not_built,
     retrievers,
     stages,
+    tasks,
     watch,
 )
 from api.services.health import VERSION
@@ -68,6 +69,7 @@ _ROUTERS = (
     executions,
     watch,
     retrievers,
+    tasks,
 )
 
 logger = logging.getLogger("kennel.api")
@@ -107,11 +109,13 @@ def build_app(settings: Settings) -> FastAPI:
     app = FastAPI(
         title="Kennel",
         summary="Asynchronous execution of retrievers: submit, run on workers, poll.",
+        description=openapi.DESCRIPTION,
         version=VERSION,
         lifespan=lifespan,
         docs_url=None,  # api.routes.docs, which needs no Internet
         openapi_url=docs.OPENAPI_URL,
         redoc_url=None,
+        generate_unique_id_function=openapi.operation_id,
         redirect_slashes=False,
         strict_content_type=False,
     )

@@ -14,7 +14,7 @@ from shared.models.execution import Claim, ExecutionRequest, Page, StageEvent, S
 from shared.stores.ledger import Outcome
 from workers.execution.definition import Definition, DefinitionCache
 from workers.execution.pipeline import Pipeline
-from workers.lease.run import Run, Snapshot
+from workers.lease.run import Checkpoint, Run, Snapshot
 
 HITS = 25
 _MAX_TIME_MS = 60_000
@@ -41,6 +41,9 @@ class _Unwatched(Run):
         pass
 
     def tell(self, event: StageEvent) -> None:
+        pass
+
+    def keep(self, checkpoint: Checkpoint) -> None:
         pass
 
 

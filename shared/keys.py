@@ -5,7 +5,8 @@
 | kennel:exec:<id>                      | hash   | the execution record (docs/record.md)         | Lua only          | result_ttl_s after the end |
 | kennel:docs:<id>                      | list   | chunks of the result when it is over one page | finish            | with its record   |
 | kennel:events:<id>                    | stream | what happened, <= 200 entries, once somebody follows | Lua only    | 1 day after the last; 10 minutes after the end |
-| kennel:sum:<id>                       | string | summary of an ended execution, its tombstone  | Lua only          | summary_ttl_s     |
+| kennel:ckpt:<id>                      | hash   | what a later attempt goes on with, and its first rows | checkpoint | result_ttl_s, until the run ends |
+| kennel:sum:<id>                       | string | line of an ended execution, its tombstone     | Lua only          | summary_ttl_s; result_ttl_s outside of the history |
 | kennel:hist:<retriever id>            | zset   | execution ids by sequence number              | submit            | summary_ttl_s     |
 | kennel:hist:<retriever id>:<status>   | zset   | the same, one per status but processing       | Lua only          | summary_ttl_s     |
 | kennel.<class>                        | list   | the Celery queue of a priority class          | Lua, Celery       | permanent, <= queue_max |
@@ -29,6 +30,7 @@
 | kennel:names:<kind>:<scope>           | hash   | name -> id, unique within the scope           | API               | permanent         |
 | kennel:ids:<kind>:<scope>             | zset   | ids by creation time (ms)                     | API               | permanent         |
 | kennel:deleting                       | hash   | hidden namespace id -> task id, until purged  | API               | permanent         |
+| kennel:deletion:<task id>             | string | id of a namespace of which nothing is left    | API               | summary_ttl_s     |
 | kennel:secret                         | string | what cursors are signed with                  | API, once         | permanent         |
 | kennel:embedding                      | zset   | collections with texts to embed, by when worked on (ms) | Lua only | permanent, <= collections |
 | kennel:catalogue                      | hash   | stage id -> catalogue entry (JSON)            | workers at start  | permanent         |
@@ -57,6 +59,7 @@ INSTALLATION = "-"
 LUA = {
     "RECORD": "kennel:exec:",
     "DOCUMENTS": "kennel:docs:",
+    "CHECKPOINT": "kennel:ckpt:",
     "EVENTS": "kennel:events:",
     "SUMMARY": "kennel:sum:",
     "HISTORY": "kennel:hist:",
@@ -77,6 +80,7 @@ LUA = {
     "NAMESPACE": "kennel:namespace:",
     "DEFINITION": "kennel:def:",
     "DELETING": DELETING,
+    "DELETION": "kennel:deletion:",
     "RETIRED_KEYS": "kennel:retired_keys",
 }
 
@@ -87,6 +91,10 @@ def execution(execution_id: str) -> str:
 
 def result_documents(execution_id: str) -> str:
     return f"kennel:docs:{execution_id}"
+
+
+def checkpoint(execution_id: str) -> str:
+    return f"kennel:ckpt:{execution_id}"
 
 
 def events(execution_id: str) -> str:
@@ -119,6 +127,10 @@ def pending(queue: str) -> str:
 
 def definition(retriever_id: str, version: int) -> str:
     return f"kennel:def:{retriever_id}:{version}"
+
+
+def deletion(task_id: str) -> str:
+    return f"kennel:deletion:{task_id}"
 
 
 def resource(kind: str, resource_id: str) -> str:

@@ -20,6 +20,7 @@ _PARTS = (
     "claim",
     "heartbeat",
     "progress",
+    "checkpoint",
     "finish",
     "cancel",
     "release",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import secrets
@@ -84,6 +85,8 @@ class WorkerProcess:
             return None, None
         finally:
             self.keeper.let_go(run)
+        if run.has_checkpoint and written:
+            self._forget_checkpoint(claim)
         if not written:
             log_event(log, "execution.stale_write_refused", level=logging.WARNING,
                       execution_id=claim.execution_id, attempt=claim.attempt)  # fmt: skip
@@ -109,6 +112,7 @@ class WorkerProcess:
                 cursor_secret=self._cursor_secret(),
                 max_time_ms=self.settings.execution_max_time_ms,
                 result_max_bytes=self.settings.result_max_bytes,
+                left_behind=self._left_behind(run.claim),
             )
             return pipeline.run()
         except (Stop, Unavailable):
@@ -120,6 +124,14 @@ class WorkerProcess:
             return failed_before_start(
                 run.claim, f"unexpected {type(error).__name__}; the worker's log says where"
             )
+
+    def _forget_checkpoint(self, claim: Claim) -> None:
+        with contextlib.suppress(Unavailable, redis.RedisError):  # it ends by itself, later
+            self.ledger.forget_checkpoint(claim.execution_id)
+
+    def _left_behind(self, claim: Claim) -> bytes | None:
+        """What an earlier attempt kept. One round trip, but for the first attempt none."""
+        return self.ledger.checkpoint_state(claim.execution_id) if claim.epoch > 1 else None
 
     def _resolve_collections(self, namespace_id: str, identifiers: Sequence[str]) -> list[str]:
         """Ids of collections given by id or name. One round trip where there are names.

@@ -10,6 +10,7 @@ import orjson
 from api.context import ApiContext
 from api.services.execution_answers import answer_body
 from api.services.executions import learn_wait_reason, with_queue_position
+from api.services.partial import with_partial
 from shared.errors import KennelError, Unavailable
 from shared.stores.execution_events import FIRST_ID, StoredEvent
 from shared.stores.executions import StoredExecution
@@ -85,7 +86,7 @@ class EventFeed:
                 return await self._resync()
             ended = None
             if events[-1].type in _LAST:
-                ended = await self._context.executions.read(self._execution_id)
+                ended = await self._ended()
         except Unavailable:
             return ()
         self._may_be_more = len(events) == _PAGE
@@ -103,12 +104,19 @@ class EventFeed:
         self._may_be_more = False
         if followed is None or followed.execution.is_terminal:
             self._is_over = True
-            return [self._last(followed.execution)] if followed else []
+            ended = await self._ended()
+            return [self._last(ended)] if ended else []
         await learn_wait_reason(self._context, followed.execution)
-        stored = await with_queue_position(self._context, followed.execution)
+        stored = await with_partial(self._context, followed.execution)
+        stored = await with_queue_position(self._context, stored)
         self._after = followed.newest_id
         body = b'{"event_type":"resync",' + answer_body(self._context, stored)[1:]
         return [_frame(self._after or FIRST_ID, body)]
+
+    async def _ended(self) -> StoredExecution | None:
+        """The execution with what there is to show of it; None when it has expired."""
+        stored = await self._context.executions.read(self._execution_id)
+        return await with_partial(self._context, stored) if stored else None
 
     def _frame(self, event: StoredEvent) -> bytes:
         kind = event.type.encode()

@@ -103,7 +103,7 @@ async def submit(
         if stored_page is not None:
             if body.stream:
                 raise InvalidInput.at(("stream",), "a further page is read, not run; leave it out")
-            return await further_page(context, access, owner, *stored_page)
+            return await further_page(context, access, owner, *stored_page, body.page_warnings())
     if options.return_vectors:
         body.return_vectors = True
     extra: Mapping[str, Any] | None = None

@@ -2,18 +2,20 @@
 -- args: id, keep_s, summary_ttl_s
 -- returns: {'extended' | 'kept' it lives longer already, rev, status, expires_at} | {'open', status} | {'missing'}
 
--- State and summary are written by record.lua: the first expires_at in them is ours, not somebody's text.
-local function with_expiry(json, until_ms)
-  return (string.gsub(json, '"expires_at":"[^"]*"', '"expires_at":"' .. iso(until_ms) .. '"', 1))
+-- The state is written by record.lua: the first expires_at in it is ours, not somebody's text.
+local function with_expiry(state, until_ms, rev)
+  state = string.gsub(state, '"expires_at":"[^"]*"', '"expires_at":"' .. iso(until_ms) .. '"', 1)
+  return (string.gsub(state, '"revision":%d+', '"revision":' .. rev, 1))
 end
 
-local function extend_summary(id, retriever, status, until_ms, summary_ttl_s)
-  local summary = redis.call('GET', KEY.SUMMARY .. id)
+-- It outlives the result, as its tombstone; outside of the history there is none.
+local function extend_summary(id, retriever, until_ms, keep_s, summary_ttl_s)
+  local key = KEY.SUMMARY .. id
+  local summary = redis.call('GET', key)
   if not summary then return end
-  redis.call('SET', KEY.SUMMARY .. id, with_expiry(summary, until_ms), 'EX', summary_ttl_s)
-  for _, key in ipairs({ KEY.HISTORY .. retriever, KEY.HISTORY .. retriever .. ':' .. status }) do
-    redis.call('EXPIRE', key, summary_ttl_s)
-  end
+  local is_listed = redis.call('ZSCORE', history_key({ retriever = retriever }), id)
+  summary = string.gsub(summary, SUMMARY_EXPIRY, '%1' .. int(until_ms), 1)
+  redis.call('SET', key, summary, 'EX', is_listed and summary_ttl_s or keep_s)
 end
 
 define('extend', function(args)
@@ -27,9 +29,10 @@ define('extend', function(args)
   end
   local until_ms = now_ms() + keep_ms
   rev = int(tonumber(rev) + 1)
-  state = string.gsub(with_expiry(state, until_ms), '"revision":%d+', '"revision":' .. rev, 1)
-  redis.call('HSET', key, 'rev', rev, 'state', state)
-  for _, name in ipairs({ key, KEY.DOCUMENTS .. id }) do redis.call('PEXPIREAT', name, int(until_ms)) end
-  extend_summary(id, retriever, status, until_ms, args[3])
+  redis.call('HSET', key, 'rev', rev, 'state', with_expiry(state, until_ms, rev))
+  for _, name in ipairs({ key, KEY.DOCUMENTS .. id, KEY.CHECKPOINT .. id }) do
+    redis.call('PEXPIREAT', name, int(until_ms))
+  end
+  extend_summary(id, retriever, until_ms, args[2], args[3])
   return { 'extended', rev, status, iso(until_ms) }
 end)

@@ -43,11 +43,7 @@ define('finish', function(args)
   local retention = retention_from(args, 8)
   local first_document = 18 + tonumber(args[17])
   if #args >= first_document then store_documents(record.id, args, first_document, retention.result_ttl_s) end
-  local fields = { 'done', args[5], 'detail', args[6], 'next', claim and claim[2] or '' }
-  if args[16] ~= '' then
-    fields[#fields + 1] = 'profile'
-    fields[#fields + 1] = args[16]
-  end
-  close(record, now, retention, fields, { unpack(args, 18, first_document - 1) })
+  local result = { detail = args[6], next = claim and claim[2], profile = args[16] ~= '' and args[16] or nil }
+  close(record, now, retention, result, { unpack(args, 18, first_document - 1) })
   return answer('finished', claim)
 end)

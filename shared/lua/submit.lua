@@ -53,8 +53,7 @@ local function submit(args, batch)
   if args[22] ~= '' then open_events(id, 1, state) end
   if idempotency then redis.call('SET', idempotency, id .. ' ' .. args[16], 'EX', args[17]) end
   local retention = { summary_ttl_s = args[19], history_max = tonumber(args[20]) }
-  enter_history(record, nil, retention)
-  enter_history(record, 'pending', retention)
+  enter_history(record, retention)
   enqueue(record, args[13], 'LPUSH')
   return { 'accepted', '1', 'pending', state, int(depth + 1) }
 end

@@ -112,6 +112,7 @@ class Budget:
 
     max_credits: float | None = None
     max_time_ms: int | None = None
+    on_deadline: str = "fail"  # or "partial": end as degraded, with the documents so far
 
     def report(self, credits_used: float, time_used_ms: float) -> dict[str, Any]:
         remaining = None if self.max_credits is None else max(0.0, round(self.max_credits - credits_used, 6))
@@ -140,6 +141,8 @@ class Detail:
     completeness: Mapping[str, str] = field(default_factory=dict)
     warnings: Sequence[str] = ()
     interpretation: Mapping[str, Any] = field(default_factory=dict)
+    partial_from_stage: str | None = None  # whose documents these are, when it has not gone through
+    resumed_from_stage: str | None = None  # where the attempt before it went on
 
     def to_json(self) -> bytes:
         """The members as JSON, from the comma on: the end of the answer's object."""
@@ -157,6 +160,9 @@ class Detail:
             "degraded": self.degraded,
             "warnings": self.warnings,
             "interpretation": self.interpretation,
+            "is_partial": self.partial_from_stage is not None,
+            "partial_from_stage": self.partial_from_stage,
+            "resumed_from_stage": self.resumed_from_stage,
             "cache_hit": False,
             "optimization_applied": False,
         }

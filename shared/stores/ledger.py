@@ -14,10 +14,10 @@ from typing import Any
 import orjson
 import redis
 
-from shared import broker
+from shared import broker, keys, result_chunks
 from shared.models.execution import Claim, ExecutionRequest, Told
+from shared.packing import packed
 from shared.redis_sync import Argument, Functions, text, texts, through_outage
-from shared.result_chunks import packed
 from shared.settings import Settings
 
 _PATIENCE_S = 60.0
@@ -59,6 +59,7 @@ class Ledger:
 
     def __init__(self, client: redis.Redis, settings: Settings, worker: str, process: str = "") -> None:
         """`worker` is the name that counts as online; `process` the one of its processes that claims here."""
+        self._client = client
         self._functions = Functions(client)
         self._settings = settings
         self.worker = worker
@@ -108,12 +109,45 @@ class Ledger:
             number,
             orjson.dumps(stage),
             stages_completed,
-            detail,
+            packed(detail),
             figures,
             *_flat(told),
             patience_s=_PROGRESS_PATIENCE_S,
         )
         return text(word) != "lost"
+
+    def checkpoint(self, claim: Claim, stage: str, total: int, rows: bytes, state: bytes) -> bool:
+        """Keep what a later attempt goes on with; False when it is no longer this attempt's.
+
+        Args:
+            stage: the last one that ended; total: how many documents it left.
+            rows: the first of them as a result shows them, a JSON array.
+
+        As progress, it is not worth a long wait.
+        """
+        word = self._call(
+            "checkpoint",
+            claim.execution_id,
+            claim.epoch,
+            self._settings.result_ttl_s,
+            stage,
+            total,
+            rows,
+            state,
+            patience_s=_PROGRESS_PATIENCE_S,
+        )
+        return text(word) != "lost"
+
+    def checkpoint_state(self, execution_id: str) -> bytes | None:
+        """What an earlier attempt left, if anything."""
+        key = keys.checkpoint(execution_id)
+        state: Any = through_outage(lambda: self._client.hget(key, "state"), patience_s=_PATIENCE_S)
+        found: bytes | None = state
+        return found
+
+    def forget_checkpoint(self, execution_id: str) -> None:
+        """The run has ended; should this be lost, the key ends by itself."""
+        through_outage(lambda: self._client.delete(keys.checkpoint(execution_id)), patience_s=0)
 
     def finish(
         self, claim: Claim, outcome: Outcome, *, claim_next: bool, told: Told = _NOTHING_TOLD
@@ -131,7 +165,7 @@ class Ledger:
             outcome.status,
             orjson.dumps(outcome.error),
             outcome.stages_completed,
-            outcome.detail,
+            packed(outcome.detail),
             outcome.figures,
             *self._retention,
             broker.QUEUE_NORMAL if claim_next else "",
@@ -142,7 +176,7 @@ class Ledger:
             outcome.profile,
             len(events),
             *events,
-            *packed(outcome.documents),
+            *result_chunks.packed(outcome.documents),
         )
         return text(reply[0]) != "lost", _claim(reply[1:])
 

@@ -72,7 +72,8 @@ class Keeper:
             self._wake.set()
 
     def hand_back(self, run: Run) -> None:
-        """Return a run to the head of the queue, uncounted."""
+        """Return a run to the head of the queue, uncounted, with what its stages did so far."""
+        run.save()
         run.close()
         self.let_go(run)
         try:
@@ -128,7 +129,9 @@ class Keeper:
             if due_at > now:
                 self.flush_at(due_at)
                 continue
-            run.flush()
+            run.write_due(now)
+            if (later := run.due_at()) is not None:
+                self.flush_at(later)
 
     def _leave_what_is_stuck(self) -> None:
         """Stages that did not notice the stop in time: hand back what they run, and go without them.

@@ -45,10 +45,11 @@ _READ_BY_POST = ("/watch", "/list", "/list/batch", "/batch-get", "/aggregate", "
 def _needed(method: str, path: str) -> Permission:
     if "/api-keys" in path:
         return "admin"
-    if method == "DELETE":
-        return "delete"
     # Whoever may read may run what reads, cancel it, and keep its result longer.
-    runs = "/execute" in path or path.startswith("/v1/batches") or path.endswith(("/cancel", "/extend"))
+    runs = "/execute" in path or path.startswith(("/v1/batches", "/v1/tasks"))
+    runs = runs or path.endswith(("/cancel", "/extend"))
+    if method == "DELETE" and not runs:
+        return "delete"
     reads = runs or path.endswith(_READ_BY_POST)
     return "read" if method == "GET" or reads else "write"
 

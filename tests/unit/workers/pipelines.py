@@ -12,7 +12,7 @@ from shared.models.execution import Claim, ExecutionRequest, Page, StageEvent
 from workers.context import Embeddings
 from workers.execution.definition import DefinitionCache
 from workers.execution.pipeline import Pipeline
-from workers.lease.run import Run, Snapshot
+from workers.lease.run import Checkpoint, Run, Snapshot
 
 NAMESPACE = "ns_test"
 SECRET = b"what cursors are signed with"
@@ -26,6 +26,7 @@ class PrivateRun(Run):
         self.published: list[tuple[str | None, int]] = []
         self.told: list[tuple[str, dict[str, Any]]] = []
         self.stop: Exception | None = None
+        self.states: list[bytes | None] = []
 
     def check(self) -> None:
         if self.stop is not None:
@@ -37,6 +38,10 @@ class PrivateRun(Run):
 
     def tell(self, event: StageEvent) -> None:
         self.told.append((event.type, orjson.loads(b"{" + event.members[1:] + b"}")))
+
+    def keep(self, checkpoint: Checkpoint) -> None:
+        self.states.append(checkpoint.state())
+        checkpoint.rows()
 
 
 class NoEmbeddings:
@@ -68,6 +73,7 @@ def pipeline(
     budget: Mapping[str, Any] | None = None,
     max_time_ms: int = 60_000,
     result_max_bytes: int = 16_000_000,
+    left_behind: bytes | None = None,
     **request: Any,
 ) -> Pipeline:
     """`stages` as a snapshot holds them: stage_name, stage_id, parameters, and maybe more."""
@@ -82,6 +88,7 @@ def pipeline(
         cursor_secret=SECRET,
         max_time_ms=max_time_ms,
         result_max_bytes=result_max_bytes,
+        left_behind=left_behind,
     )
 
 
