@@ -106,7 +106,12 @@ def answers(model: Any, *statuses: int, headers: Mapping[str, str] | None = None
     success: dict[str, Any] = {"model": model}
     if headers:
         success["headers"] = described(headers)
-    return {200: success, **{status: {"model": ErrorAnswer} for status in statuses}}
+    return {200: success, **answers_of_errors(*statuses)}
+
+
+def answers_of_errors(*statuses: int) -> dict[int | str, Any]:
+    """The errors that are an operation's own, where its 200 is described apart."""
+    return {status: {"model": ErrorAnswer} for status in statuses}
 
 
 def described(headers: Mapping[str, str]) -> dict[str, Any]:

@@ -24,6 +24,8 @@ FRONT_DOOR = [
     ("POST", "/v1/retrievers/execute"),
     ("GET", "/v1/retrievers/executions/{execution_id}"),
     ("GET", "/v1/retrievers/{retriever}/executions/{execution_id}"),
+    ("GET", "/v1/retrievers/executions/{execution_id}/events"),
+    ("GET", "/v1/retrievers/{retriever}/executions/{execution_id}/events"),
     ("POST", "/v1/retrievers/{retriever}/execute"),
 ]
 
