@@ -111,7 +111,7 @@ class ApiContext:
             api_key_service=ApiKeyService(redis, namespaces, authenticator),
             namespace_service=NamespaceService(
                 store=namespace_store,
-                deleted=DeletedNamespaces(redis),
+                deleted=DeletedNamespaces(redis, task_ttl_s=settings.summary_ttl_s),
                 directory=namespaces,
                 collections=collection_service,
                 retrievers=retriever_service,

@@ -122,6 +122,21 @@ _ADHOC_LINE = {
     "collection_ids": [_COLLECTION_ID],
     **_LINE,
 }
+_TASK = {
+    "task_id": _EXECUTION_ID,
+    "task_type": "api_retrievers_execute",
+    "status": "COMPLETED",
+    "inputs": [_RETRIEVER_ID],
+    "outputs": [_EXECUTION_ID],
+    "additional_data": {
+        "namespace_id": _NAMESPACE_ID,
+        "retriever_id": _RETRIEVER_ID,
+        "execution_id": _EXECUTION_ID,
+        "created_at": _AT,
+        "completed_at": _ENDED_AT,
+        "credits_used": 0.01,
+    },
+}
 
 # Name of a parameter -> what it is in the demo.
 PARAMETERS: dict[str, str] = {
@@ -131,6 +146,7 @@ PARAMETERS: dict[str, str] = {
     "retriever": "search_python_docs",
     "document_id": _DOCUMENT_ID,
     "execution_id": _EXECUTION_ID,
+    "task_id": _EXECUTION_ID,
     "prefer": "wait=10",
 }
 
@@ -210,8 +226,10 @@ MODELS: dict[str, Any] = {
     "RetrieverClone": {"retriever_name": "search_novels_2"},
     "ExplainBody": {"inputs": {"query": "parse json"}},
     "ExecutionsListBody": {"status": "completed", "limit": 20},
+    "TaskListBody": {"status": "FAILED", "limit": 20},
     "AdhocListBody": {"status": "completed", "start_time": _AT},
     # What is answered
+    "Task": _TASK,
     "Alive": {"status": "ok"},
     "Health": {
         "status": "ok",

@@ -35,6 +35,7 @@ from api.routes import (
     not_built,
     retrievers,
     stages,
+    tasks,
 )
 from api.services.health import VERSION
 from shared.errors import OutcomeUnknown, Unavailable
@@ -65,6 +66,7 @@ _ROUTERS = (
     batches,
     executions,
     retrievers,
+    tasks,
 )
 
 logger = logging.getLogger("kennel.api")

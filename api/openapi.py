@@ -30,6 +30,7 @@ _TAGS = {
     "executions": "Runs of a retriever: submit, poll, cancel, look back.",
     "ad-hoc executions": "Runs of stages that are sent along, without a retriever.",
     "batches": "Thousands of executions in one upload, followed and cancelled together.",
+    "tasks": "Whatever runs in the background, in every namespace that the key may use.",
     "discovery": "What this installation can do, without a key.",
     "api keys": "Who may do what. Only a key with the permission admin manages keys.",
     "identity": "Who a key is.",

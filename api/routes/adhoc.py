@@ -10,7 +10,7 @@ from fastapi import APIRouter, Body, Query, Response
 from api.deps import ContextDep, PathId, ReadAccess
 from api.json_body import JsonRoute
 from api.openapi import answers, json_response
-from api.paging import PagingDep, page_of
+from api.paging import LINK_HEADER, PagingDep, next_link, page_of
 from api.routes.executions import cancelled
 from api.routes.front_door import (
     STATE_HEADERS,
@@ -80,7 +80,7 @@ async def cancel(execution_id: PathId, context: ContextDep, access: ReadAccess) 
 @router.post(
     "/executions/list",
     summary="List the namespace's ad-hoc executions",
-    responses=answers(AdhocList, 400, 404, 422),
+    responses=answers(AdhocList, 400, 404, 422, headers=LINK_HEADER),
 )
 async def list_by_post(
     context: ContextDep,
@@ -98,5 +98,6 @@ async def list_by_post(
             "total": found.total,
             "pagination": found.pagination(page.limit),
             "warnings": [*asked.warnings(), *found.warnings],
-        }
+        },
+        headers=next_link(found.next_cursor, page),
     )

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Body, Query, Response
 from api.deps import ContextDep, PathId, PathName, ReadAccess
 from api.json_body import JsonRoute
 from api.openapi import answers, json_response
-from api.paging import PagingDep, page_of
+from api.paging import LINK_HEADER, PagingDep, next_link, page_of
 from api.routes.front_door import (
     STATE_HEADERS,
     SUBMIT_HEADERS,
@@ -41,9 +41,6 @@ from api.services.explain import explain_plan
 from api.services.history import list_executions
 
 router = APIRouter(prefix="/v1/retrievers", tags=["executions"], route_class=JsonRoute)
-
-
-_LINK = {"Link": "The next page, with rel=next; absent on the last one."}
 
 
 @router.post(
@@ -157,7 +154,7 @@ async def explain(
 @router.post(
     "/{retriever}/executions/list",
     summary="List a retriever's executions",
-    responses=answers(ExecutionHistory, 404, 422, headers=_LINK),
+    responses=answers(ExecutionHistory, 404, 422, headers=LINK_HEADER),
 )
 async def list_by_post(
     retriever: PathName,
@@ -175,7 +172,4 @@ async def list_by_post(
         "pagination": found.pagination(page.limit),
         "warnings": [*asked.warnings(), *found.warnings],
     }
-    headers = {}
-    if found.next_cursor:
-        headers["Link"] = f'<?cursor={found.next_cursor}&limit={page.limit}>; rel="next"'
-    return Response(orjson.dumps(answer), media_type="application/json", headers=headers)
+    return json_response(answer, headers=next_link(found.next_cursor, page))

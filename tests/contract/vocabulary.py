@@ -36,6 +36,7 @@ _FILTERS: Schema = {
         ),
     ]
 }
+_NAME: Schema = {"type": "string", "pattern": "^[a-z]{5}_[0-9]{3}$"}
 _INPUTS: Schema = {"type": "object", "properties": {"query": {"enum": ["book", "trains", "", 7, None]}}}
 
 
@@ -47,6 +48,7 @@ def vocabulary(
 ) -> Vocabulary:
     """Of an installation with these. The stages are as `catalogue` describes them, parameters included."""
     known: Vocabulary = {
+        **dict.fromkeys(("namespace_name", "collection_name", "retriever_name", "name"), _NAME),
         "field": _FIELDS,
         "filters": _FILTERS,
         "conditions": _FILTERS,

@@ -71,6 +71,7 @@ def make_world(service: Stack, client: httpx.Client) -> World:
     searching = _retriever(client, "search_python_docs")
     mixed = create_retriever(client, "mixed", [gate("held"), failing(on_error="skip")])
     broken = create_retriever(client, "broken", [failing()])
+    adhoc = [_adhoc(client, word) for word in ("book", "trains")]
     return World(
         names={
             "X-Namespace": [namespace_id],
@@ -79,18 +80,20 @@ def make_world(service: Stack, client: httpx.Client) -> World:
             "document_id": document_ids[_DOOMED:],
             "retriever": [searching, mixed, broken],
             "execution_id": _executions(client, searching, mixed, broken),
+            "task_id": adhoc,
             "batch_id": [_batch(client, searching, "first"), _batch(client, searching, "second")],
             "user_email": [_OWNER],
             "key_name": [_key(service, name) for name in _numbered("key", "lasting")],
             "prefer": ["wait=1", "respond-async"],
         },
-        adhoc={"execution_id": [_adhoc(client, word) for word in ("book", "trains")]},
+        adhoc={"execution_id": adhoc},
         doomed={
             "namespace": [_namespace(service, name) for name in _numbered("namespace")],
             "collection": [_collection(client, name) for name in _numbered("collection")],
             "retriever": [_retriever(client, name) for name in _numbered("retriever")],
             "document_id": document_ids[:_DOOMED],
             "key_name": [_key(service, name) for name in _numbered("key")],
+            "task_id": [_adhoc(client, name) for name in _numbered("task")],
         },
         known=vocabulary(
             collections, document_ids[_DOOMED:], _feature(client), client.get("/retrievers/stages").json()
