@@ -16,7 +16,7 @@ from openapi_spec_validator import validate
 import api.routes
 from api.errors import BRANCHES, METHODS
 from api.main import build_app
-from api.openapi import example_of
+from api.openapi import MADE_UP, example_of
 from shared.settings import Settings
 
 # Answered by api.hot.FrontDoor, past the framework.
@@ -127,6 +127,30 @@ def test_every_example_is_there_and_fits_its_schema(document: dict[str, Any]) ->
         schema = {**media["schema"], "components": document["components"]}
         errors = [error.message for error in Draft202012Validator(schema).iter_errors(media["example"])]
         assert errors == [], where
+
+
+def texts(value: Any) -> Iterator[str]:
+    """All that are anywhere in it."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list):
+        for part in value.values() if isinstance(value, dict) else value:
+            yield from texts(part)
+
+
+def test_no_text_of_an_example_is_made_up(document: dict[str, Any]) -> None:
+    made_up = [where for where, media in media_types(document) if MADE_UP in texts(_data(media["example"]))]
+    assert made_up == []
+
+
+def _data(example: Any) -> Any:
+    """Without the JSON Schemas that it holds, where the same word is a type."""
+    if isinstance(example, list):
+        return [_data(part) for part in example]
+    if not isinstance(example, dict):
+        return example
+    schemas = ("parameter_schema", "input_schema")
+    return {name: _data(part) for name, part in example.items() if name not in schemas}
 
 
 def test_no_example_of_a_request_is_made_up(document: dict[str, Any]) -> None:
