@@ -103,6 +103,9 @@ _EXECUTION = {
     "error": None,
     "warnings": [],
     "interpretation": {"provided_input_keys": ["query"], "ignored_input_keys": [], "relaxations": []},
+    "is_partial": False,
+    "partial_from_stage": None,
+    "resumed_from_stage": None,
 }
 _LINE = {
     "status": "completed",
@@ -239,6 +242,21 @@ MODELS: dict[str, Any] = {
         "queue_depth": 0,
         "version": "0.1.0",
         "error": None,
+    },
+    "Stats": {
+        "namespace_id": None,
+        "submitted": 120,
+        "pending": 3,
+        "processing": 2,
+        "completed": 110,
+        "degraded": 0,
+        "failed": 1,
+        "cancelled": 4,
+        "attempts": 114,
+        "requeued": 1,
+        "found": {"pending": 3, "processing": 2},
+        "balanced": True,
+        "queues": {"kennel.normal": 3},
     },
     "Me": {
         "organization_id": "org_kennel",

@@ -31,10 +31,12 @@ from api.routes import (
     executions,
     health,
     identity,
+    metrics,
     namespaces,
     not_built,
     retrievers,
     stages,
+    stats,
     tasks,
 )
 from api.services.health import VERSION
@@ -51,6 +53,8 @@ _ROUTERS = (
     docs,
     not_built,
     health,
+    metrics,
+    stats,
     identity,
     api_keys,
     discovery,

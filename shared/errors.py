@@ -161,6 +161,12 @@ class BudgetExceeded(KennelError):
     code = "budget_exceeded"
 
 
+class OutOfTime(BudgetExceeded):
+    """It went over `max_time_ms`."""
+
+    code = "out_of_time"
+
+
 def raise_invalid(errors: Sequence[FieldError]) -> None:
     """Raise InvalidInput if there are errors: the first in words, all of them in the details."""
     if errors:

@@ -28,7 +28,8 @@ _DICTIONARY = (
     b'"cache_hit":false,"stage_cache_hit":false}},"total_time_ms":0.0,"credits_used":0.0},"budget":{'
     b'"credits_used":0.0,"credits_remaining":null,"time_used_ms":0.0,"max_credits":null,"max_time_ms":null},'
     b'"degraded":[],"warnings":[],"interpretation":{"provided_input_keys":["query","top_k"],"inferred_inputs":{},'
-    b'"ignored_input_keys":[],"relaxations":[]},"cache_hit":false,"optimization_applied":false}'
+    b'"ignored_input_keys":[],"relaxations":[]},"is_partial":false,"partial_from_stage":null,'
+    b'"resumed_from_stage":null,"cache_hit":false,"optimization_applied":false}'
 )
 
 

@@ -20,6 +20,7 @@ from api.routes.front_door import (
     IdempotencyKey,
     IfNoneMatch,
     LegacyResults,
+    PartialResults,
     PollPrefer,
     ReturnVectors,
     accepted,
@@ -43,6 +44,7 @@ async def execute(
     body: AdhocBody,
     return_vectors: ReturnVectors = False,
     include_legacy_results: LegacyResults = False,
+    partial_results: PartialResults = True,
     prefer: ExecutePrefer = None,
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
@@ -60,6 +62,7 @@ async def get(
     access: ReadAccess,
     paging: Annotated[StoredPaging, Query()],
     include_legacy_results: LegacyResults = False,
+    partial_results: PartialResults = True,
     if_none_match: IfNoneMatch = None,
     prefer: PollPrefer = None,
 ) -> Response:

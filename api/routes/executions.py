@@ -19,6 +19,7 @@ from api.routes.front_door import (
     IdempotencyKey,
     IfNoneMatch,
     LegacyResults,
+    PartialResults,
     PollPrefer,
     ReturnVectors,
     accepted,
@@ -56,6 +57,7 @@ async def execute(
     explain: Annotated[bool, Query(description="Add `explain_plan` to the answer.")] = False,
     skip_cache: Annotated[bool, Query(description="There is no cache yet: no effect.")] = False,
     include_legacy_results: LegacyResults = False,
+    partial_results: PartialResults = True,
     prefer: ExecutePrefer = None,
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
@@ -77,6 +79,7 @@ async def get(
     access: ReadAccess,
     paging: Annotated[StoredPaging, Query()],
     include_legacy_results: LegacyResults = False,
+    partial_results: PartialResults = True,
     if_none_match: IfNoneMatch = None,
     prefer: PollPrefer = None,
 ) -> Response:

@@ -52,10 +52,10 @@ local function next_sequence(now)
   return sequence
 end
 
-local FIELDS = { 'status', 'retriever', 'queue', 'shadow', 'stage', 'first_stage', 'nonce', 'watchers', 'figures',
-  'about', 'next', 'batch', 'epoch', 'attempts', 'rev', 'seq', 'order', 'created_ms', 'started_ms', 'claimed_ms',
-  'spent_ms', 'done', 'written' }
-local FIRST_NUMBER = 13
+local FIELDS = { 'status', 'namespace', 'retriever', 'queue', 'shadow', 'stage', 'first_stage', 'nonce', 'watchers',
+  'figures', 'about', 'next', 'batch', 'epoch', 'attempts', 'rev', 'seq', 'order', 'created_ms', 'started_ms',
+  'claimed_ms', 'spent_ms', 'done', 'written' }
+local FIRST_NUMBER = 14
 
 -- The record's small fields as a table, or nil. One HMGET; head, detail and request are not read.
 local function load(id)
@@ -124,7 +124,6 @@ local function count_in_batch(record)
   local key, now = KEY.BATCH .. record.batch, now_ms()
   redis.call('HINCRBY', key, record.counted, -1)
   redis.call('HINCRBY', key, record.status, 1)
-  record.counted = record.status
   if record.status == 'processing' then redis.call('HSETNX', key, 'started_ms', int(now)) end
   if TERMINAL[record.status] then count_finished(record.batch, now) end
 end
@@ -135,7 +134,11 @@ local function change(record, fields)
   redis.call('HSET', KEY.RECORD .. record.id, 'status', record.status, 'rev', int(record.rev),
     'state', state_of(record), unpack(fields))
   if record.watchers then wake(record.watchers, record.id .. ' ' .. int(record.rev) .. ' ' .. record.status) end
-  if record.batch and record.status ~= record.counted then count_in_batch(record) end
+  if record.status ~= record.counted then
+    book(record.namespace, record.counted, record.status)
+    if record.batch then count_in_batch(record) end
+    record.counted = record.status
+  end
 end
 
 -- The message of an execution from a template with @ID@, @SEQ@ and @SHADOW@.

@@ -227,6 +227,17 @@ class ExecutionStore:
             )
         return int(total), rows
 
+    async def kept(self, execution_id: str) -> tuple[str, int, bytes] | None:
+        """(stage, how many documents it left, the first of them as a JSON array) of the last checkpoint.
+
+        None: there is none, or the run has ended by itself.
+        """
+        with reading():
+            stage, total, rows = await self._redis.execute(
+                "HMGET", keys.checkpoint(execution_id), "stage", "total", "rows"
+            )
+        return None if stage is None else (stage.decode(), int(total), rows)
+
     async def history(
         self,
         retriever_id: str,

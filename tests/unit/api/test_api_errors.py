@@ -49,6 +49,7 @@ def test_only_what_never_reaches_a_client_is_500() -> None:
         "BudgetExceeded",
         "EmbeddingRefused",
         "EmbeddingUnusable",
+        "OutOfTime",
     }
 
 

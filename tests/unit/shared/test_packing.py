@@ -46,4 +46,4 @@ def test_a_plain_one_is_an_eighth_of_what_it_was() -> None:
 
 def test_the_dictionary_stays_that_of_the_records_that_are_kept() -> None:
     digest = hashlib.sha256(packing._DICTIONARY).hexdigest()
-    assert digest == "88c71fa3e4cb81375912c475b4b521749d4b9fbeb89bdaf28b803e0a7fd77def"
+    assert digest == "1cf29929d1eb73a665ec3a2c27decd6b8325f12ada47a0a4247a97ef04951e0d"
