@@ -114,7 +114,7 @@ def generate(cases: SearchStrategy[Case], count: int, sender: Sender) -> None:
     send()
 
 
-@pytest.mark.timeout(15 * EXAMPLES)  # wins over the command line
+@pytest.mark.timeout(20 * EXAMPLES)  # wins over the command line
 def test_no_generated_request_breaks_the_api_or_its_document(service: Stack, world: World) -> None:
     document = httpx.get(f"{service.base_url}/v1/openapi.json").json()
     inside = world.inside(document)
