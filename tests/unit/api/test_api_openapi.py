@@ -17,6 +17,7 @@ import api.routes
 from api.errors import BRANCHES, METHODS
 from api.main import build_app
 from api.openapi import MADE_UP, example_of
+from api.schemas.collections import CollectionCreate
 from shared.settings import Settings
 
 # Answered by api.hot.FrontDoor, past the framework.
@@ -108,6 +109,16 @@ def test_every_operation_names_its_errors(document: dict[str, Any]) -> None:
         expected |= {"404"} if "{" in where and where != "DELETE /v1/tasks/{task_id}" else set()
         expected |= {"400", "404"} if "X-Namespace" in named else set()
         assert expected <= operation["responses"].keys(), where
+
+
+def test_what_is_not_supported_yet_says_which_values_it_takes(document: dict[str, Any]) -> None:
+    parts = document["components"]["schemas"]["CollectionCreate"]["properties"]
+    enum = parts["schedule"]["enum"]
+    assert enum == [None, False, "", [], {}]
+    for value in enum:
+        CollectionCreate.model_validate({"collection_name": "novels", "schedule": value})
+    with pytest.raises(ValueError, match="not supported yet"):
+        CollectionCreate.model_validate({"collection_name": "novels", "schedule": "daily"})
 
 
 def test_errors_are_the_one_envelope(document: dict[str, Any]) -> None:
