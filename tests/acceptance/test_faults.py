@@ -8,6 +8,7 @@ import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from urllib.parse import urlsplit
 
 import httpx
 import psutil
@@ -15,6 +16,7 @@ import pytest
 import redis
 
 from shared.broker import QUEUE_NORMAL
+from tests.chaos.proxy import Proxy
 from tests.stack import Stack, create_retriever, ended, execute, gate, kill, poll_until
 from tests.waiting import wait_until
 
@@ -159,6 +161,21 @@ def test_a_killed_pool_childs_lease_ends_at_once(kennel: Stack, client: httpx.Cl
         kennel.open("child")
         seen = final(client, retriever, execution_id)
     assert (seen["status"], seen["attempt"]) == ("completed", 2)
+
+
+def test_a_worker_whose_connection_died_in_silence_connects_again(
+    kennel: Stack, client: httpx.Client
+) -> None:
+    """Nobody tells it that no message can come any more; Celery alone would wait for another 20 s."""
+    with Proxy(urlsplit(kennel.redis_url).port or 0) as proxy:
+        through = kennel.redis_url.replace(str(urlsplit(kennel.redis_url).port), str(proxy.port))
+        with worker(kennel, "i1", KENNEL_REDIS_URL=through):
+            retriever = create_retriever(client, "silent", [gate("silent")])
+            kennel.open("silent")
+            proxy.silence()
+            execution_id = execute(client, retriever)
+            assert final(client, retriever, execution_id)["status"] == "completed"
+    assert "worker.idle" in (kennel.directory / "i1.log").read_text()
 
 
 def create_retriever_without_worker(kennel: Stack, client: httpx.Client, name: str) -> str:

@@ -1,4 +1,4 @@
-"""Everything that the referee is shown: gathered once, after the load has ended, through the API and from disk."""
+"""Everything that the referee is shown: gathered after the load has ended, through the API and from disk."""
 
 from __future__ import annotations
 

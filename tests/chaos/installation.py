@@ -1,4 +1,4 @@
-"""The processes of a run, under Kennel's own supervisor: what dies is started again as `kennel up` does it."""
+"""The processes of a run, under Kennel's own supervisor: what dies is started again, as by `kennel up`."""
 
 from __future__ import annotations
 

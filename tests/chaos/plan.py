@@ -24,8 +24,8 @@ class Plan:
 
 QUICK = Plan(
     executions=200,
-    faults=9,
-    rate_per_s=12.0,
+    faults=8,
+    rate_per_s=10.0,
     thread_workers=2,
     outages_s=(2.0,),
     settings={"lease_ms": 3_000, "heartbeat_ms": 500, "sweep_ms": 200},

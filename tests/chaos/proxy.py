@@ -64,16 +64,20 @@ class Proxy:
         Returns how many were cut when all of them are.
         """
 
-        async def cut() -> int:
-            marked = list(self._links)
-            for link in marked:
-                link.cut_at_next = half
-            await asyncio.sleep(within_s)
-            for link in marked:
-                link.abort()
-            return len(marked)
+        marked = self.mark(half)
+        threading.Event().wait(within_s)
+        self._loop.call_soon_threadsafe(lambda: [link.abort() for link in marked])
+        return len(marked)
 
-        return self._call(cut, within_s + _CALL_TIMEOUT_S)
+    def mark(self, half: Half) -> list[_Link]:
+        """Each of the present connections will be cut in the middle of its next request or reply."""
+
+        async def mark() -> list[_Link]:
+            for link in self._links:
+                link.cut_at_next = half
+            return list(self._links)
+
+        return self._call(mark)
 
     def silence(self) -> int:
         """From now on the present connections carry nothing and stay open; new ones work. How many."""

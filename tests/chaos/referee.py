@@ -57,7 +57,7 @@ def _doubled(evidence: Evidence) -> Iterator[str]:
 
 
 def _wrong_result(execution_id: str, answer: Mapping[str, Any], entries: Sequence[Entry]) -> Iterator[str]:
-    """The marks in the result are of each stage once, and the last is of the attempt that the record names."""
+    """The marks in the result are of each stage once, the last of the attempt that the record names."""
     marks = [tuple(mark) for mark in answer["documents"][0]["marks"]]
     if [index for _, index in marks] != list(range(STAGES)):
         yield f"{execution_id}: the result is not of each stage once: {marks}"
