@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,13 +14,14 @@ from api.deps import Access
 from api.paging import Page
 from api.schemas.execution import ExecutionsListBody
 from shared.errors import BadRequest, InvalidInput
-from shared.filters import SortKey, compile_predicate, parse_filter, sort_documents
+from shared.filters import Filter, SortKey, compile_predicate, parse_filter, sort_documents
+from shared.filters.ast import And, Condition, Or
 from shared.models.document import Document
 from shared.models.execution import Status
 
 # Without an index only this many executions, the newest, are looked at (and said so).
 SCAN_MAX = 10_000
-_SCAN_BATCH = 500  # per call, so that Redis serves others in between
+_SCAN_BATCH = 200  # per call, a few milliseconds, so that Redis serves others in between
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +55,28 @@ async def list_executions(
     """
     retriever = await context.retrievers.resolve(access.namespace_id, id_or_name)
     status = status_of(body.status)
-    if body.filters or body.order():
-        return await _scanned(context, retriever.retriever_id, status, body, page)
+    where = parse_filter(body.filters, case_insensitive=not body.case_sensitive) if body.filters else None
+    asked = _status_in(where)
+    if asked and status in (None, asked):
+        status, where = asked, None
+    if where is not None or not _is_newest_first(body):
+        return await _scanned(context, retriever.retriever_id, status, where, body, page)
     return await newest_first(context, retriever.retriever_id, status, page)
+
+
+def _status_in(where: Filter | None) -> Status | None:
+    """The status of a filter that asks for nothing else: there is an index of it."""
+    match where:
+        case Condition("status", "eq", str(value)) if value in set(Status):
+            return Status(value)
+        case And((only,)) | Or((only,)):
+            return _status_in(only)
+    return None
+
+
+def _is_newest_first(body: ExecutionsListBody) -> bool:
+    """Whether the order is that of the index, asked for or not."""
+    return [(sort.field, sort.direction) for sort in body.order()] in ([], [("created_at", "desc")])
 
 
 async def newest_first(
@@ -97,29 +118,43 @@ async def newest_first(
 
 
 async def _scanned(
-    context: ApiContext, retriever_id: str, status: Status | None, body: ExecutionsListBody, page: Page
+    context: ApiContext,
+    retriever_id: str,
+    status: Status | None,
+    where: Filter | None,
+    body: ExecutionsListBody,
+    page: Page,
 ) -> HistoryPage:
     query = ["executions", retriever_id, status, body.filters, [sort.model_dump() for sort in body.order()]]
     offset = page.offset
     if page.cursor:
         _, offset = await position_of(context, page.cursor, query)
-    condition = parse_filter(body.filters, case_insensitive=not body.case_sensitive) if body.filters else None
     total, rows = await _newest(context, retriever_id, status)
-    summaries = [Document(each["execution_id"], "", payload=each) for each in map(orjson.loads, rows)]
-    if condition is not None:
-        matches = compile_predicate(condition)
-        summaries = [each for each in summaries if matches(each)]
-    if order := body.order():
-        summaries = sort_documents(summaries, [SortKey(sort.field, sort.direction) for sort in order])
+    order = [SortKey(sort.field, sort.direction) for sort in body.order()]
+    # Tenths of a second for 10,000 of them: others are served meanwhile.
+    summaries = await asyncio.to_thread(_selected, rows, where, order)
     shown = summaries[offset : offset + page.limit]
     following = offset + len(shown)
     cursor = await context.cursors.seal([0, following], query) if following < len(summaries) else None
     warnings = []
     if total > len(rows):
         warnings.append(f"filters and sorts looked at the newest {len(rows):,} of {total:,} executions only")
-    return HistoryPage(
-        [orjson.dumps(each.payload) for each in shown], len(summaries), offset, cursor, warnings
-    )
+    return HistoryPage([orjson.dumps(each) for each in shown], len(summaries), offset, cursor, warnings)
+
+
+def _selected(rows: Sequence[bytes], where: Filter | None, order: Sequence[SortKey]) -> list[dict[str, Any]]:
+    return selected([orjson.loads(row) for row in rows], "execution_id", where, order)
+
+
+def selected(
+    rows: Sequence[dict[str, Any]], id_field: str, where: Filter | None, order: Sequence[SortKey]
+) -> list[dict[str, Any]]:
+    """The rows that pass, in this order; without one in their own."""
+    documents = [Document(each[id_field], "", payload=each) for each in rows]
+    if where is not None:
+        matches = compile_predicate(where)
+        documents = [each for each in documents if matches(each)]
+    return [dict(each.payload) for each in (sort_documents(documents, order) if order else documents)]
 
 
 async def _newest(context: ApiContext, retriever_id: str, status: Status | None) -> tuple[int, list[bytes]]:

@@ -71,6 +71,24 @@ def test_all_pages_by_cursor(client: httpx.Client, made: str, ids: list[str], bo
     assert set(whole) == set(ids)
 
 
+@pytest.mark.parametrize("field", ["status", "filters"])
+def test_a_status_is_the_same_question_as_a_field_and_as_a_filter(
+    client: httpx.Client, made: str, ids: list[str], field: str
+) -> None:
+    """Both are answered by the index: a cursor of one goes on with the other."""
+    plain = client.post(f"/retrievers/{made}/executions/list?limit=2", json={"status": "completed"}).json()
+    condition = {"field": "status", "operator": "eq", "value": "completed"}
+    trees = [{"status": "completed"}, condition, {"AND": [condition]}, {"OR": [{"AND": [condition]}]}]
+    for tree in trees:
+        page = client.post(f"/retrievers/{made}/executions/list?limit=2", json={"filters": tree}).json()
+        assert page["results"] == plain["results"]
+        following = f"?limit=2&cursor={page['pagination']['next_cursor']}"
+        assert listed(client, made, following, status="completed") == ids[2:4]
+    order = [{"field": "created_at", "direction": "desc"}]
+    assert listed(client, made, status="completed", sorts=order) == ids
+    assert listed(client, made, status="failed", filters=condition) == []
+
+
 def test_a_cursor_belongs_to_its_question(client: httpx.Client, made: str, ids: list[str]) -> None:
     page = client.post(f"/retrievers/{made}/executions/list?limit=2").json()
     cursor = page["pagination"]["next_cursor"]

@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 from tests.chaos.door import Door, Unanswered
-from tests.chaos.plan import STAGES, Work, work
+from tests.chaos.plan import STAGE_NAMES, STAGES, Work, work
 
 NAMESPACE, MARKS, NOTES, RETRIEVER = "chaos", "marks", "notes", "steps"
 _SUBMITTERS = 16
@@ -202,13 +202,13 @@ def _retriever() -> dict[str, Any]:
     """Stages whose lengths are inputs; the last one fails where its input says so."""
     stages: list[dict[str, Any]] = [
         {
-            "stage_name": f"step_{index}",
+            "stage_name": name,
             "config": {
                 "stage_id": "chaos_step",
                 "parameters": {"duration_ms": f"{{{{INPUT.ms_{index}}}}}"},
             },
         }
-        for index in range(STAGES)
+        for index, name in enumerate(STAGE_NAMES)
     ]
     stages[-1]["config"]["parameters"]["fails"] = "{{INPUT.fails}}"
     schema: dict[str, Any] = {

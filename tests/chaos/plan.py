@@ -33,6 +33,7 @@ QUICK = Plan(
 )
 
 STAGES = 3
+STAGE_NAMES = tuple(f"step_{index}" for index in range(STAGES))
 # (share, shortest ms, longest ms): most stages are short, some take seconds.
 _LENGTHS = ((0.5, 5, 50), (0.3, 100, 600), (0.2, 1_000, 2_500))
 

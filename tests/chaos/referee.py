@@ -10,7 +10,7 @@ from typing import Any
 from tests.chaos.evidence import Evidence
 from tests.chaos.ledger import START, Entry
 from tests.chaos.load import sight_of
-from tests.chaos.plan import STAGES
+from tests.chaos.plan import STAGE_NAMES, STAGES
 
 
 @dataclass(frozen=True)
@@ -71,11 +71,11 @@ def _wrong_result(execution_id: str, answer: Mapping[str, Any], entries: Sequenc
 def repeated_stages(answer: Mapping[str, Any], entries: Sequence[Entry]) -> list[int]:
     """Stages that started although a checkpoint of them was stored.
 
-    The one place that knows of checkpoints: `resumed_from_stage` of a record says that its last attempt
-    went on at this index, so checkpoints of the stages before it were stored when that attempt began. Where
-    it is missing or null, nothing was stored.
+    `resumed_from_stage` of a record names the stage at which its newest attempt went on, so a checkpoint of
+    the stages before it was stored when that attempt began; null: there was none.
     """
-    resumed_from = answer.get("resumed_from_stage") or 0
+    name = answer["resumed_from_stage"]
+    resumed_from = STAGE_NAMES.index(name) if name else 0
     began_at_s = min((e.at_s for e in entries if e.attempt == answer["attempt"]), default=float("inf"))
     return [
         e.stage_index

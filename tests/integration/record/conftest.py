@@ -12,6 +12,7 @@ import redis
 
 from shared import broker
 from shared.models.execution import Detail, ExecutionRequest, figures
+from shared.packing import unpacked
 from shared.redis_sync import connect, fcall
 from shared.settings import Settings
 from shared.stores.ledger import Ledger, Outcome
@@ -105,4 +106,4 @@ def outcome(status: str = "completed", **over: Any) -> Outcome:
 def answer(client: redis.Redis, execution_id: str) -> bytes:
     """What a poll would return."""
     head, state, detail = client.hmget(f"kennel:exec:{execution_id}", "head", "state", "detail")
-    return head + state + detail
+    return head + state + unpacked(detail)

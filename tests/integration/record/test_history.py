@@ -8,12 +8,14 @@ import orjson
 import pytest
 import redis
 
-from shared import keys, scripts
+from shared import ids, keys, scripts
 from shared.redis_sync import fcall
+from shared.settings import Settings
 from shared.stores.ledger import Ledger
 from tests.integration.record.conftest import RETRIEVER, Submit, outcome
 
 PERMANENT = (
+    "kennel:books",
     "kennel:collection:",
     "kennel:leases",
     "kennel:marks:",
@@ -29,7 +31,7 @@ PERMANENT = (
 def page(
     client: redis.Redis, status: str = "", below: str = "", offset: int = 0, limit: int = 10
 ) -> tuple[int, list[str]]:
-    total, *flat = fcall(client, "history", RETRIEVER, status, below, offset, limit, "-inf", "+inf")
+    total, *flat = fcall(client, "history", RETRIEVER, status, below, offset, limit, "-inf", "+inf", 3600)
     return total, [orjson.loads(summary)["execution_id"] for summary in flat[1::2]]
 
 
@@ -85,7 +87,7 @@ def test_every_key_expires_or_is_permanent_by_design(client: redis.Redis, ledger
 
 
 def test_lua_writes_times_as_python_does(client: redis.Redis) -> None:
-    source = scripts.library_source().split("local function iso_or_null", 1)[0].split("\n", 1)[1]
+    source = scripts.library_source().split("-- Append values", 1)[0].split("\n", 1)[1]
     moments = [
         "1970-01-01T00:00:00.000",
         "2000-02-29T23:59:59.999",
@@ -116,7 +118,7 @@ def test_between_two_sequences(client: redis.Redis, submit: Submit) -> None:
     numbers = [int(client.zscore(keys.history(RETRIEVER), f"exec_{n}") or 0) for n in range(1, 5)]
 
     def between(first: int | str, last: int | str, status: str = "", below: int | str = "") -> list[object]:
-        total, *flat = fcall(client, "history", RETRIEVER, status, below, 0, 2, first, last)
+        total, *flat = fcall(client, "history", RETRIEVER, status, below, 0, 2, first, last, 3600)
         return [total, *(orjson.loads(summary)["execution_id"] for summary in flat[1::2])]
 
     assert between("-inf", "+inf") == [4, "exec_4", "exec_3"]
@@ -135,7 +137,7 @@ def test_running_ones_between_two_sequences(client: redis.Redis, ledger: Ledger,
         ((middle, "+inf"), [2, "exec_3", "exec_2"]),
         ((middle, middle), [1, "exec_2"]),
     ):
-        total, *flat = fcall(client, "history", RETRIEVER, "processing", "", 0, 9, *bounds)
+        total, *flat = fcall(client, "history", RETRIEVER, "processing", "", 0, 9, *bounds, 3600)
         assert [total, *(orjson.loads(summary)["execution_id"] for summary in flat[1::2])] == expected
 
 
@@ -158,4 +160,63 @@ def test_a_summary_counts_the_completed_stages(client: redis.Redis, ledger: Ledg
     claim = ledger.claim("exec_a")
     assert claim is not None
     ledger.finish(claim, outcome(stages_completed=2), claim_next=False)
-    assert orjson.loads(client.get(keys.summary("exec_a")) or b"")["stages_completed"] == 2
+    assert orjson.loads(fcall(client, "tombstone", "exec_a"))["stages_completed"] == 2
+
+
+def ended(ledger: Ledger, submit: Submit, count: int, *, history_max: int) -> list[str]:
+    """Ids of executions that were submitted and completed, oldest first."""
+    made = [ids.execution_id() for _ in range(count)]
+    for each in made:
+        submit(each, history_max=history_max)
+        claim = ledger.claim(each)
+        assert claim is not None
+        ledger.finish(claim, outcome(), claim_next=False)
+    return made
+
+
+def test_what_falls_out_of_the_history_keeps_nothing_beyond_its_result(
+    client: redis.Redis, settings: Settings, submit: Submit
+) -> None:
+    ledger = Ledger(client, settings.model_copy(update={"history_max": 10}), "w")
+    made = ended(ledger, submit, 25, history_max=10)
+    made += ended(ledger, submit, 2, history_max=10)
+    listed = page(client, limit=100)[1]
+    assert listed == made[:-11:-1]
+    assert page(client, "completed", limit=100)[1] == listed
+    for each in made:
+        kept_s = settings.summary_ttl_s if each in listed else settings.result_ttl_s
+        assert kept_s - 60 < client.ttl(keys.summary(each)) <= kept_s
+    client.delete(*(keys.execution(each) for each in listed))
+    ended(ledger, submit, 5, history_max=10)
+    assert [client.exists(keys.summary(each)) for each in listed[-5:]] == [0] * 5
+
+
+def test_one_that_ends_after_it_fell_out_is_in_no_list(
+    client: redis.Redis, settings: Settings, submit: Submit
+) -> None:
+    ledger = Ledger(client, settings.model_copy(update={"history_max": 2}), "w")
+    submit("exec_slow", history_max=2)
+    claim = ledger.claim("exec_slow")
+    ended(ledger, submit, 5, history_max=2)
+    assert claim is not None
+    ledger.finish(claim, outcome(), claim_next=False)
+    assert "exec_slow" not in page(client)[1] + page(client, "completed")[1]
+    assert client.exists(keys.summary("exec_slow"))
+
+
+def test_a_page_costs_as_many_commands_in_a_long_history(
+    client: redis.Redis, ledger: Ledger, submit: Submit
+) -> None:
+    spent = []
+    for _ in range(2):
+        ended(ledger, submit, 150, history_max=1_000)
+        before = commands(client)
+        page(client, "completed", offset=5, limit=20)
+        spent.append(commands(client) - before)
+    assert spent[0] == spent[1] < 40
+
+
+def commands(client: redis.Redis) -> int:
+    """All that the server has run, those inside of functions included."""
+    stats: dict[str, dict[str, int]] = client.info("commandstats")
+    return sum(each["calls"] for each in stats.values())

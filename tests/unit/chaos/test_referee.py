@@ -11,6 +11,7 @@ from shared.scripts import library_source
 from tests.chaos.evidence import Evidence
 from tests.chaos.ledger import END, START, Entry
 from tests.chaos.load import Acknowledged, Sight
+from tests.chaos.plan import STAGE_NAMES
 from tests.chaos.referee import judge, repeated_stages
 from tests.chaos.unfenced import unfenced
 
@@ -27,6 +28,7 @@ def answer(**over: Any) -> dict[str, Any]:
         "attempt": 1,
         "completed_at": AT,
         "documents": [{"marks": marks}],
+        "resumed_from_stage": None,
         **over,
     }
 
@@ -119,13 +121,13 @@ def test_without_checkpoints_a_stage_may_run_again() -> None:
 
 
 def test_a_stage_before_the_checkpoint_must_not_run_again() -> None:
-    resumed = answer(attempt=2, resumed_from_stage=1)
+    resumed = answer(attempt=2, resumed_from_stage=STAGE_NAMES[1])
     assert repeated_stages(resumed, entries((1, 0), (1, 1), (2, 1), (2, 2))) == []
     assert repeated_stages(resumed, entries((1, 0), (1, 1), (2, 0), (2, 1), (2, 2))) == [0]
 
 
 def test_an_earlier_attempt_that_wakes_up_must_not_run_it_either() -> None:
-    resumed = answer(attempt=2, resumed_from_stage=2)
+    resumed = answer(attempt=2, resumed_from_stage=STAGE_NAMES[2])
     assert repeated_stages(resumed, entries((1, 0), (2, 2), (1, 1))) == [1]
 
 
