@@ -15,7 +15,11 @@ from tests.chaos.plan import STAGES, Plan, Work
 from tests.chaos.referee import judge
 from tests.waiting import wait_until
 
-_FENCES = {"int(record.epoch) ~= args[2]": "false", "seen[2] == args[i + 1]": "true"}
+_FENCES = {
+    "int(record.epoch) ~= args[2]": "false",  # progress, finish, release
+    "seen[2] ~= args[2]": "false",  # checkpoint
+    "seen[2] == args[i + 1]": "true",  # heartbeat
+}
 _EXECUTIONS = 16
 _FIRST_NUMBER = 1_000_000  # above all numbers of the run before
 _START_WITHIN_S = 30.0
