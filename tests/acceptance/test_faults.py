@@ -125,6 +125,24 @@ def test_a_frozen_worker_that_wakes_up_writes_nothing(kennel: Stack, client: htt
     assert (seen["status"], seen["attempt"]) == ("completed", 2)
 
 
+def test_a_frozen_worker_that_wakes_up_starts_no_stage(kennel: Stack, client: httpx.Client) -> None:
+    with worker(kennel, "g1") as frozen:
+        retriever = create_retriever(client, "frozen-first", [gate("thaw-1", stubborn=True), gate("thaw-2")])
+        execution_id = execute(client, retriever)
+        started(kennel, execution_id)
+        os.killpg(frozen.pid, signal.SIGSTOP)
+        with worker(kennel, "g2"):
+            started(kennel, execution_id, times=2)
+            kennel.open("thaw-1")
+            kennel.open("thaw-2")
+            seen = final(client, retriever, execution_id)
+            os.killpg(frozen.pid, signal.SIGCONT)
+            log = kennel.directory / "g1.log"
+            wait_until(lambda: "execution.lost" in log.read_text(), 15, "the frozen worker to let go")
+    assert (seen["status"], seen["attempt"]) == ("completed", 2)
+    assert kennel.starts(execution_id) == ["thaw-1", "thaw-1", "thaw-2"]
+
+
 def test_doubled_messages_run_once(kennel: Stack, client: httpx.Client) -> None:
     retriever = create_retriever_without_worker(kennel, client, "doubled")
     execution_id = execute(client, retriever)
