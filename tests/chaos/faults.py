@@ -169,7 +169,7 @@ _LONG = (
 def schedule(plan: Plan, random: Random) -> list[Kind]:
     """Every kind once, then any again but the outages, until there are enough; in random order.
 
-    When the plan wants fewer than there are kinds, the first of each list below are left out last.
+    A plan with fewer faults than kinds has the freeze, its outages, and some of the short ones.
     """
     outages = [Kind(f"outage of {seconds:g} s", _outage(seconds)) for seconds in plan.outages_s]
     chosen = [*_LONG[:1], *outages, *random.sample(_SHORT, k=len(_SHORT)), *_LONG[1:]][: plan.faults]

@@ -106,7 +106,8 @@ class Load:
 
     def accepted_since(self, at_s: float) -> str | None:
         """An execution acknowledged after that time (s since the epoch), if there is one."""
-        newest = next(reversed(self.acknowledged.executions.items()), None)
+        with self._lock:
+            newest = next(reversed(self.acknowledged.executions.items()), None)
         return newest[0] if newest and newest[1] > at_s else None
 
     # Submitting
