@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: run test fuzz bench bench-search bench-ingest bench-batch quality lint install clean
+.PHONY: run test fuzz bench bench-search bench-ingest bench-history bench-batch quality lint install clean
 
 run: $(VENV)/.run            ## install, then start Redis, API, workers and Flower; ARGS="--no-demo" passes options
 	$(BIN)/kennel up $(ARGS)
@@ -18,7 +18,7 @@ fuzz: $(VENV)/.test          ## the generated requests of make test, ten times a
 bench: $(VENV)/.test         ## Kennel beside a naive FastAPI + Celery app, one table
 	$(BIN)/python -m benchmarks $(ARGS)
 
-bench-search bench-ingest: bench-%: $(VENV)/.test  ## in-process search beside SQL by hand; documents through the API
+bench-search bench-ingest bench-history: bench-%: $(VENV)/.test  ## search beside SQL; documents through the API; lists of 100,000
 	$(BIN)/python -m benchmarks --only $* $(ARGS)
 
 quality: $(VENV)/.test       ## how good the search is, beside bm25s, on a judged collection

@@ -112,7 +112,8 @@ class Effort:
     repetitions: int  # of each query over them
     large_documents: int  # where only Kennel is measured
     ingested: int  # documents sent through the API
+    history: int  # executions in the longer history
 
 
-FULL = Effort(3, 2.5, 1_500, 60, 400, 50_000, 25, 300_000, 10_000)
-QUICK = Effort(1, 1.0, 400, 15, 80, 5_000, 7, 20_000, 2_000)
+FULL = Effort(3, 2.5, 1_500, 60, 400, 50_000, 25, 300_000, 10_000, 100_000)
+QUICK = Effort(1, 1.0, 400, 15, 80, 5_000, 7, 20_000, 2_000, 20_000)

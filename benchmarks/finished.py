@@ -34,6 +34,14 @@ class Sample:
             self.submission, execution_id=execution_id, head=head.replace(ours, execution_id.encode())
         )
 
+    def of(self, retriever_id: str) -> Sample:
+        """The same of another retriever, whose first version it runs."""
+        ours, head = self.submission.retriever_id.encode(), self.submission.head
+        head = head.replace(ours, retriever_id.encode())
+        return replace(
+            self, submission=replace(self.submission, retriever_id=retriever_id, version=1, head=head)
+        )
+
 
 def fill_history(
     client: redis.Redis, settings: Settings, sample: Sample, count: int, statuses: Sequence[Status]

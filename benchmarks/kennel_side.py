@@ -23,6 +23,7 @@ from ops.commands import POOL_CLASS, api_arguments, environment, worker_argument
 from ops.ports import free_port
 from shared import broker, ids, keys
 from shared.models.execution import Budget, Detail, Page, Status, figures, pagination_of
+from shared.packing import unpacked
 from shared.redis_link import RedisLink
 from shared.redis_sync import texts
 from shared.settings import Settings
@@ -127,7 +128,7 @@ class Kennel:
         reported = []
         for execution_id in texts(cast(list[bytes], newest)):
             detail = cast(bytes, client.hget(keys.execution(execution_id), "detail"))
-            stages = orjson.loads(b"{" + detail[1:])["stage_statistics"]["stages"]
+            stages = orjson.loads(b"{" + unpacked(detail)[1:])["stage_statistics"]["stages"]
             reported += [stage["metadata"] for stage in stages.values()]
         return reported
 

@@ -11,7 +11,7 @@ from api.deps import ContextDep, PathId, ReadAccess
 from api.json_body import JsonRoute
 from api.openapi import answers, json_response
 from api.paging import PagingDep, page_of
-from api.routes.executions import cancelled
+from api.routes.executions import LINK, cancelled
 from api.routes.front_door import (
     STATE_HEADERS,
     SUBMIT_HEADERS,
@@ -80,7 +80,7 @@ async def cancel_adhoc(execution_id: PathId, context: ContextDep, access: ReadAc
 @router.post(
     "/executions/list",
     summary="List the namespace's ad-hoc executions",
-    responses=answers(AdhocList, 400, 404, 422),
+    responses=answers(AdhocList, 400, 404, 422, headers=LINK),
 )
 async def list_of_adhoc(
     context: ContextDep,
@@ -92,11 +92,10 @@ async def list_of_adhoc(
     asked = body or AdhocListBody()
     page = page_of(paging, asked)
     found = await list_adhoc(context, access, asked, page)
-    return json_response(
-        {
-            "results": [orjson.Fragment(row) for row in found.results],
-            "total": found.total,
-            "pagination": found.pagination(page.limit),
-            "warnings": [*asked.warnings(), *found.warnings],
-        }
-    )
+    answer = {
+        "results": [orjson.Fragment(row) for row in found.results],
+        "total": found.total,
+        "pagination": found.pagination(page.limit),
+        "warnings": [*asked.warnings(), *found.warnings],
+    }
+    return json_response(answer, headers=found.headers(page.limit))

@@ -43,7 +43,7 @@ from api.services.history import list_executions
 router = APIRouter(prefix="/v1/retrievers", tags=["executions"], route_class=JsonRoute)
 
 
-_LINK = {"Link": "The next page, with rel=next; absent on the last one."}
+LINK = {"Link": "The next page, with rel=next; absent on the last one."}
 
 
 @router.post(
@@ -157,7 +157,7 @@ async def explain_execution(
 @router.post(
     "/{retriever}/executions/list",
     summary="List a retriever's executions",
-    responses=answers(ExecutionHistory, 404, 422, headers=_LINK),
+    responses=answers(ExecutionHistory, 404, 422, headers=LINK),
 )
 async def list_of_executions(
     retriever: PathName,
@@ -175,7 +175,4 @@ async def list_of_executions(
         "pagination": found.pagination(page.limit),
         "warnings": [*asked.warnings(), *found.warnings],
     }
-    headers = {}
-    if found.next_cursor:
-        headers["Link"] = f'<?cursor={found.next_cursor}&limit={page.limit}>; rel="next"'
-    return Response(orjson.dumps(answer), media_type="application/json", headers=headers)
+    return json_response(answer, headers=found.headers(page.limit))

@@ -6,14 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import anyio.to_thread
 import orjson
 
 from api.context import ApiContext
 from api.deps import Access
 from api.paging import Page
 from api.schemas.execution import ExecutionsListBody
+from api.services.history_filter import Wanted, wanted_of
+from api.services.listing import sort_keys
 from shared.errors import BadRequest, InvalidInput
-from shared.filters import SortKey, compile_predicate, parse_filter, sort_documents
+from shared.filters import Filter, SortKey, compile_predicate, parse_filter, sort_documents
 from shared.models.document import Document
 from shared.models.execution import Status
 
@@ -42,20 +45,30 @@ class HistoryPage:
             "next_cursor": self.next_cursor,
         }
 
+    def headers(self, limit: int) -> dict[str, str]:
+        """`Link` to the next page (RFC 8288), where there is one."""
+        if self.next_cursor is None:
+            return {}
+        return {"Link": f'<?cursor={self.next_cursor}&limit={limit}>; rel="next"'}
+
 
 async def list_executions(
     context: ApiContext, access: Access, id_or_name: str, body: ExecutionsListBody, page: Page
 ) -> HistoryPage:
-    """Newest first by default.
+    """Newest first by default. A filter that asks for one status is answered as `status` is.
 
     Raises:
         NotFound: the retriever. InvalidInput: status, filters, sorts. BadRequest: the cursor.
     """
     retriever = await context.retrievers.resolve(access.namespace_id, id_or_name)
-    status = status_of(body.status)
-    if body.filters or body.order():
-        return await _scanned(context, retriever.retriever_id, status, body, page)
-    return await newest_first(context, retriever.retriever_id, status, page)
+    order = sort_keys(body.order())
+    condition = parse_filter(body.filters, case_insensitive=not body.case_sensitive)
+    wanted = wanted_of(condition, status_of(body.status))
+    if wanted.rest is None and not order:
+        return await newest_first(context, retriever.retriever_id, wanted.status, page)
+    asked = body.model_dump(include={"status", "filters", "case_sensitive", "sort", "sorts"})
+    query = ["executions", retriever.retriever_id, asked]
+    return await _scanned(context, retriever.retriever_id, wanted, order, page, query)
 
 
 async def newest_first(
@@ -85,52 +98,58 @@ async def newest_first(
         status,
         below=below,
         offset=0 if page.cursor else offset,
-        limit=page.limit,
+        limit=page.limit + 1,  # whether there is a next page; totals would not tell, they change meanwhile
         since_ms=since_ms,
         until_ms=until_ms,
     )
-    following = offset + len(rows)
-    cursor = (
-        await context.cursors.seal([rows[-1][0], following], query) if rows and following < total else None
-    )
-    return HistoryPage([row for _, row in rows], total, offset, cursor)
+    shown, more = rows[: page.limit], len(rows) > page.limit > 0
+    cursor = await context.cursors.seal([shown[-1][0], offset + len(shown)], query) if more else None
+    return HistoryPage([row for _, row in shown], total, offset, cursor)
 
 
 async def _scanned(
-    context: ApiContext, retriever_id: str, status: Status | None, body: ExecutionsListBody, page: Page
+    context: ApiContext, retriever_id: str, wanted: Wanted, order: Sequence[SortKey], page: Page, query: Any
 ) -> HistoryPage:
-    query = ["executions", retriever_id, status, body.filters, [sort.model_dump() for sort in body.order()]]
-    offset = page.offset
+    """A page of what matches among the newest; those that come meanwhile do not move the pages behind it."""
+    below, offset = None, page.offset
     if page.cursor:
-        _, offset = await position_of(context, page.cursor, query)
-    condition = parse_filter(body.filters, case_insensitive=not body.case_sensitive) if body.filters else None
-    total, rows = await _newest(context, retriever_id, status)
-    summaries = [Document(each["execution_id"], "", payload=each) for each in map(orjson.loads, rows)]
+        below, offset = await position_of(context, page.cursor, query)
+    total, rows = await _newest(context, retriever_id, wanted.status, below)
+    found = await anyio.to_thread.run_sync(_select, [row for _, row in rows], wanted.rest, order)
+    following = offset + page.limit
+    more = following < len(found)
+    cursor = await context.cursors.seal([rows[0][0] + 1, following], query) if more else None
+    warnings = []
+    if total > len(rows) == SCAN_MAX:
+        warnings.append(f"filters and sorts looked at the newest {len(rows):,} of {total:,} executions only")
+    return HistoryPage(found[offset:following], len(found), offset, cursor, warnings)
+
+
+def _select(rows: Sequence[bytes], condition: Filter | None, order: Sequence[SortKey]) -> list[bytes]:
+    """The rows that match, in order. For a thread: to parse thousands would hold up the loop."""
+    row_of: dict[str, bytes] = {}
+    lines: list[Document] = []
+    for row in rows:
+        payload = orjson.loads(row)
+        row_of[payload["execution_id"]] = row
+        lines.append(Document(payload["execution_id"], "", payload=payload))
     if condition is not None:
         matches = compile_predicate(condition)
-        summaries = [each for each in summaries if matches(each)]
-    if order := body.order():
-        summaries = sort_documents(summaries, [SortKey(sort.field, sort.direction) for sort in order])
-    shown = summaries[offset : offset + page.limit]
-    following = offset + len(shown)
-    cursor = await context.cursors.seal([0, following], query) if following < len(summaries) else None
-    warnings = []
-    if total > len(rows):
-        warnings.append(f"filters and sorts looked at the newest {len(rows):,} of {total:,} executions only")
-    return HistoryPage(
-        [orjson.dumps(each.payload) for each in shown], len(summaries), offset, cursor, warnings
-    )
+        lines = [each for each in lines if matches(each)]
+    return [row_of[each.document_id] for each in (sort_documents(lines, order) if order else lines)]
 
 
-async def _newest(context: ApiContext, retriever_id: str, status: Status | None) -> tuple[int, list[bytes]]:
-    below: int | None = None
-    found: list[bytes] = []
+async def _newest(
+    context: ApiContext, retriever_id: str, status: Status | None, below: int | None
+) -> tuple[int, list[tuple[int, bytes]]]:
+    """As `ExecutionStore.history`, at most SCAN_MAX of them, in several calls."""
+    found: list[tuple[int, bytes]] = []
     total = 0
     for _ in range(SCAN_MAX // _SCAN_BATCH):
         total, rows = await context.executions.history(
             retriever_id, status, below=below, offset=0, limit=_SCAN_BATCH
         )
-        found += [row for _, row in rows]
+        found += rows
         if len(rows) < _SCAN_BATCH:
             break
         below = rows[-1][0]

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from benchmarks.bench import Bench
 from benchmarks.figures import Row
-from benchmarks.measures import backlog, busyness, documents, http, ingest, latency, memory, search
+from benchmarks.measures import backlog, busyness, documents, history, http, ingest, latency, memory, search
 
 # By name, in the order of the table; memory comes behind all that work for it.
 MEASURES: dict[str, Callable[[Bench], list[Row]]] = {
@@ -18,6 +18,7 @@ MEASURES: dict[str, Callable[[Bench], list[Row]]] = {
     "memory": memory.measure,
     "search": search.measure,
     "ingest": ingest.measure,
+    "history": history.measure,
 }
-# Minutes each, so only by their names (`make bench-search`, `make bench-ingest`).
-ON_REQUEST = frozenset({"search", "ingest"})
+# Minutes each, so only by their names (`make bench-search`, `make bench-ingest`, `make bench-history`).
+ON_REQUEST = frozenset({"search", "ingest", "history"})

@@ -41,11 +41,6 @@ define('finish', function(args)
   record.figures = args[7]
   local retention = retention_from(args, 8)
   if #args > 16 then store_documents(record.id, args, 17, retention.result_ttl_s) end
-  local fields = { 'done', args[5], 'detail', args[6], 'next', claim and claim[2] or '' }
-  if args[16] ~= '' then
-    fields[#fields + 1] = 'profile'
-    fields[#fields + 1] = args[16]
-  end
-  close(record, now, retention, fields)
+  close(record, now, retention, { detail = args[6], next = claim and claim[2], profile = args[16] ~= '' and args[16] or nil })
   return answer('finished', claim)
 end)

@@ -1,14 +1,7 @@
 -- history: a page of a retriever's executions, newest first.
 -- args: retriever, status ('' = any), below (sequence, '' = from the newest), offset, limit,
---   first and last sequence to look at ('-inf' and '+inf' = all)
--- returns: total, then sequence and summary (JSON) of each; O(offset + limit), for processing O(all running)
-
-local function summary_at(id, now)
-  local stored = redis.call('GET', KEY.SUMMARY .. id)
-  if stored then return stored end
-  local record = load(id)
-  return record and record.about and summary_of(record, now) or nil
-end
+--   first and last sequence to look at ('-inf' and '+inf' = all), summary_ttl_s: what is older is not listed
+-- returns: total, then sequence and line (JSON) of each; O(offset + limit), for processing O(all running)
 
 local function running_of(retriever)
   local found = {}
@@ -27,8 +20,11 @@ local function page_of_running(retriever, below, offset, limit, first, last)
     if item[2] >= first and item[2] <= last then
       total = total + 1
       if not below or item[2] < below then
-        if skipped < offset then skipped = skipped + 1
-        elseif #page < limit then page[#page + 1] = item end
+        if skipped < offset then
+          skipped = skipped + 1
+        elseif #page < limit then
+          page[#page + 1] = item
+        end
       end
     end
   end
@@ -44,26 +40,29 @@ local function page_of_index(key, below, offset, limit, first, last)
 end
 
 define('history', function(args)
+  local retriever, status, now = args[1], args[2], now_ms()
   local below, offset, limit = tonumber(args[3]), tonumber(args[4]), tonumber(args[5])
+  local kept_since = (now - tonumber(args[8]) * 1000) * 1000
+  local first = args[6] == '-inf' and kept_since or math.max(kept_since, tonumber(args[6]))
   local total, page
-  if args[2] == 'processing' then
-    local first = args[6] == '-inf' and -math.huge or tonumber(args[6])
+  if status == 'processing' then
     local last = args[7] == '+inf' and math.huge or tonumber(args[7])
-    total, page = page_of_running(args[1], below, offset, limit, first, last)
+    total, page = page_of_running(retriever, below, offset, limit, first, last)
   else
-    local key = KEY.HISTORY .. args[1] .. (args[2] ~= '' and ':' .. args[2] or '')
-    total, page = page_of_index(key, below, offset, limit, args[6], args[7])
+    local key = history_key({ retriever = retriever }, status ~= '' and status)
+    total, page = page_of_index(key, below, offset, limit, int(first), args[7])
   end
-  local now, reply = now_ms(), { total }
+  local reply = { total }
   for _, item in ipairs(page) do
-    local summary = summary_at(item[1], now)
-    if summary then
-      reply[#reply + 1] = int(item[2])
-      reply[#reply + 1] = summary
-    end
+    local line = stored_line(item[1]) or live_line(item[1], now)
+    if line then append(reply, int(item[2]), line) end
   end
   return reply
 end)
+
+-- tombstone: the line of an execution that has ended, which outlives its record. args: id
+-- returns: JSON | nil it never was, has not ended, or its line has expired
+define('tombstone', function(args) return stored_line(args[1]) end)
 
 -- profiles: what the stages of a retriever's newest completed executions did, for estimates.
 -- args: retriever, version, count

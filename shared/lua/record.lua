@@ -34,6 +34,11 @@ local function iso(ms)
     math.floor(t / 3600), math.floor(t % 3600 / 60), t % 60, ms % 1000)
 end
 
+-- Append values to a list.
+local function append(list, ...)
+  for _, value in ipairs({ ... }) do list[#list + 1] = value end
+end
+
 local function iso_or_null(ms)
   return ms and '"' .. iso(ms) .. '"' or 'null'
 end
@@ -153,32 +158,80 @@ local function duration_ms(record, now)
   return record.spent_ms + (record.claimed_ms and now - record.claimed_ms or 0)
 end
 
--- One line of the history, the summary of the contract. `figures` and `about` are JSON members.
-local function summary_of(record, now)
-  return '{"execution_id":"' .. record.id
-    .. '","retriever_id":"' .. record.retriever
-    .. '","status":"' .. record.status
-    .. '","created_at":"' .. iso(record.created_ms)
-    .. '","completed_at":' .. iso_or_null(record.completed_ms)
-    .. ',"duration_ms":' .. int(duration_ms(record, now))
-    .. ',"stages_completed":' .. int(record.done)
-    .. ',' .. record.figures .. ',' .. record.about .. '}'
+-- One line of the history, the summary of the contract. `rest` are JSON members.
+local function line_of(id, retriever, status, created_ms, completed_ms, took_ms, done, rest)
+  return '{"execution_id":"' .. id
+    .. '","retriever_id":"' .. retriever
+    .. '","status":"' .. status
+    .. '","created_at":"' .. iso(created_ms)
+    .. '","completed_at":' .. iso_or_null(completed_ms)
+    .. ',"duration_ms":' .. int(took_ms)
+    .. ',"stages_completed":' .. int(done)
+    .. ',' .. rest .. '}'
 end
 
+-- The line of an ended execution as it is stored: without the names, which are the same in all.
+local function summary_of(record, now)
+  return table.concat({ record.retriever, record.status, int(record.created_ms), int(record.completed_ms),
+    int(duration_ms(record, now)), int(record.done), record.figures .. ',' .. record.about }, ' ')
+end
+
+local SUMMARY_PATTERN = '^(%S+) (%S+) (%d+) (%d+) (%d+) (%d+) (.*)$'
+
+-- The line of an execution that has ended, or nil.
+local function stored_line(id)
+  local summary = redis.call('GET', KEY.SUMMARY .. id)
+  if not summary then return nil end
+  local retriever, status, created, completed, took, done, rest = string.match(summary, SUMMARY_PATTERN)
+  return line_of(id, retriever, status, tonumber(created), tonumber(completed), tonumber(took), tonumber(done), rest)
+end
+
+-- The line of one that has not, or nil.
+local function live_line(id, now)
+  local record = load(id)
+  if not record or not record.about then return nil end
+  return line_of(id, record.retriever, record.status, record.created_ms, nil, duration_ms(record, now), record.done,
+    record.figures .. ',' .. record.about)
+end
+
+-- The history of a retriever is its newest history_max executions, in one list of all and one for each status but
+-- processing: those are few, and all of them are in the leases. Every list is a part of the first.
 local function history_key(record, status)
   return KEY.HISTORY .. record.retriever .. (status and ':' .. status or '')
 end
 
--- Processing has no index of its own: those are few, and all of them are in the leases.
 local function leave_history(record, status)
   redis.call('ZREM', history_key(record, status), record.id)
 end
 
-local function enter_history(record, status, retention)
-  local key = history_key(record, status)
+-- Into the list of its status, which lives as long as the history; false when it has fallen out of that.
+local function enter_status(record)
+  local history, key = history_key(record), history_key(record, record.status)
+  if not redis.call('ZSCORE', history, record.id) then return false end
+  redis.call('ZADD', key, int(record.order), record.id)
+  redis.call('EXPIRE', key, redis.call('TTL', history))
+  return true
+end
+
+-- It has fallen out: its summary ends with its result, at once when that is gone. An unfinished one has none yet.
+local function forget(history, id)
+  local summary = redis.call('GET', KEY.SUMMARY .. id)
+  local status = summary and string.match(summary, '^%S+ (%S+)') or 'pending'
+  redis.call('ZREM', history .. ':' .. status, id)
+  redis.call('EXPIRE', KEY.SUMMARY .. id, math.max(redis.call('TTL', KEY.RECORD .. id), 0))
+end
+
+-- Two leave for one that enters: so a history shrinks, a little at a time, when history_max was lowered.
+local function enter_history(record, retention)
+  local key = history_key(record)
   redis.call('ZADD', key, int(record.order), record.id)
   redis.call('EXPIRE', key, retention.summary_ttl_s)
-  if redis.call('ZCARD', key) > retention.history_max then redis.call('ZPOPMIN', key, 2) end
+  local surplus = redis.call('ZCARD', key) - retention.history_max
+  if surplus > 0 then
+    local oldest = redis.call('ZPOPMIN', key, math.min(surplus, 2))
+    for i = 1, #oldest, 2 do forget(key, oldest[i]) end
+  end
+  enter_status(record)
 end
 
 -- How long things are kept, read from three arguments starting at `at`.
@@ -186,22 +239,27 @@ local function retention_from(args, at)
   return { result_ttl_s = tonumber(args[at]), summary_ttl_s = tonumber(args[at + 1]), history_max = tonumber(args[at + 2]) }
 end
 
--- What only an unfinished record needs.
-local RUNTIME_FIELDS = { 'request', 'nonce', 'watchers', 'shadow', 'queue', 'seq', 'stage', 'first_stage', 'claimed_ms',
-  'written', 'about', 'figures', 'worker', 'definition', 'batch' }
+-- What an ended record keeps as it is; `change` writes the rest of it. A hash that has held more fields keeps
+-- their room, so it is written anew. `detail` is read only when it is not written: it may be large.
+local KEPT = { 'namespace', 'retriever', 'version', 'epoch', 'head' }
 
 -- The one way into a terminal status, which the caller has set on the record.
-local function close(record, now, retention, fields)
+-- `result` may have detail, profile and next; without a detail the last published one stays.
+local function close(record, now, retention, result)
   record.completed_ms = now
   record.expires_ms = now + retention.result_ttl_s * 1000
   record.stage = nil
-  change(record, fields)
   local key = KEY.RECORD .. record.id
-  redis.call('HDEL', key, unpack(RUNTIME_FIELDS))
+  result.detail = result.detail or redis.call('HGET', key, 'detail')
+  local fields = {}
+  for i, value in ipairs(redis.call('HMGET', key, unpack(KEPT))) do append(fields, KEPT[i], value) end
+  for name, value in pairs(result) do append(fields, name, value) end
+  redis.call('DEL', key)
+  change(record, fields)
   redis.call('EXPIRE', key, retention.result_ttl_s)
-  redis.call('SET', KEY.SUMMARY .. record.id, summary_of(record, now), 'EX', retention.summary_ttl_s)
   redis.call('ZREM', KEY.LEASES, record.id)
-  enter_history(record, record.status, retention)
+  local ttl_s = enter_status(record) and retention.summary_ttl_s or retention.result_ttl_s
+  redis.call('SET', KEY.SUMMARY .. record.id, summary_of(record, now), 'EX', ttl_s)
 end
 
 -- Back to the queue with a new message; `push` as in enqueue.
@@ -214,6 +272,6 @@ local function requeue(record, now, template, push)
     'attempts', int(record.attempts) })
   redis.call('HDEL', KEY.RECORD .. record.id, 'nonce', 'claimed_ms', 'stage')
   redis.call('ZREM', KEY.LEASES, record.id)
-  redis.call('ZADD', history_key(record, 'pending'), int(record.order), record.id)
+  enter_status(record)
   enqueue(record, template, push)
 end

@@ -50,8 +50,7 @@ local function submit(args, batch)
   if args[14] ~= '' then redis.call('HSET', KEY.RECORD .. id, 'watchers', args[14]) end
   if idempotency then redis.call('SET', idempotency, id .. ' ' .. args[16], 'EX', args[17]) end
   local retention = { summary_ttl_s = args[19], history_max = tonumber(args[20]) }
-  enter_history(record, nil, retention)
-  enter_history(record, 'pending', retention)
+  enter_history(record, retention)
   enqueue(record, args[13], 'LPUSH')
   return { 'accepted', '1', 'pending', state }
 end

@@ -13,6 +13,7 @@ from shared import broker, keys
 from shared.errors import Conflict, Gone, LimitExceeded, NotFound, OutcomeUnknown
 from shared.models.batch import UPLOAD_SILENCE_MS, BatchPlace
 from shared.models.execution import TERMINAL, StageProfile, Status, profile_from
+from shared.packing import unpacked
 from shared.redis_link import RedisLink
 from shared.settings import Settings
 from shared.stores.reads import reading
@@ -210,8 +211,8 @@ class ExecutionStore:
     async def tombstone(self, execution_id: str) -> bytes | None:
         """The summary (JSON) that outlives an ended execution, or None: it never existed, or long ago."""
         with reading():
-            summary: bytes | None = await self._redis.execute("GET", keys.summary(execution_id))
-            return summary
+            line: bytes | None = await self._redis.fcall("tombstone", execution_id)
+            return line
 
     async def documents(self, execution_id: str, offset: int, limit: int) -> tuple[int, list[bytes]]:
         """(how many there are, a slice of them as JSON) of a stored result of more than one page.
@@ -240,14 +241,22 @@ class ExecutionStore:
         """(total, [(sequence, summary JSON)] newest first); `below` continues after a sequence.
 
         `since_ms` and `until_ms` are times of submission since the epoch, both included: a sequence number is
-        that time in microseconds.
+        that time in microseconds. What is older than `summary_ttl_s` is not listed. One round trip.
         """
         first = "-inf" if since_ms is None else since_ms * 1_000
         last = "+inf" if until_ms is None else until_ms * 1_000 + 999
         after = "" if below is None else below
         with reading():
             reply = await self._redis.fcall(
-                "history", retriever_id, status or "", after, offset, limit, first, last
+                "history",
+                retriever_id,
+                status or "",
+                after,
+                offset,
+                limit,
+                first,
+                last,
+                self._settings.summary_ttl_s,
             )
         total, *flat = reply
         return int(total), [(int(flat[i]), flat[i + 1]) for i in range(0, len(flat), 2)]
@@ -277,5 +286,5 @@ def _stored(execution_id: str, values: Sequence[bytes | None]) -> StoredExecutio
         status.decode(),
         head or b"{",
         state or b"",
-        detail or b"}",
+        unpacked(detail) if detail else b"}",
     )

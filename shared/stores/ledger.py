@@ -16,6 +16,7 @@ import redis
 
 from shared import broker
 from shared.models.execution import Claim, ExecutionRequest
+from shared.packing import packed
 from shared.redis_sync import Argument, Functions, text, texts, through_outage
 from shared.settings import Settings
 
@@ -105,7 +106,7 @@ class Ledger:
             number,
             orjson.dumps(stage),
             stages_completed,
-            detail,
+            packed(detail),
             figures,
             patience_s=_PROGRESS_PATIENCE_S,
         )
@@ -124,7 +125,7 @@ class Ledger:
             outcome.status,
             orjson.dumps(outcome.error),
             outcome.stages_completed,
-            outcome.detail,
+            packed(outcome.detail),
             outcome.figures,
             *self._retention,
             broker.QUEUE_NORMAL if claim_next else "",

@@ -7,11 +7,13 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 import redis
 
 from shared import broker
 from shared.models.execution import Detail, ExecutionRequest, figures
+from shared.packing import unpacked
 from shared.redis_sync import connect, fcall
 from shared.settings import Settings
 from shared.stores.ledger import Ledger, Outcome
@@ -105,4 +107,10 @@ def outcome(status: str = "completed", **over: Any) -> Outcome:
 def answer(client: redis.Redis, execution_id: str) -> bytes:
     """What a poll would return."""
     head, state, detail = client.hmget(f"kennel:exec:{execution_id}", "head", "state", "detail")
-    return head + state + detail
+    return head + state + unpacked(detail)
+
+
+def line(client: redis.Redis, execution_id: str) -> Any:
+    """The line of an ended execution in the history; None when it has none."""
+    stored = fcall(client, "tombstone", execution_id)
+    return stored and orjson.loads(stored)

@@ -11,7 +11,7 @@ import redis
 from shared import keys, scripts
 from shared.redis_sync import fcall
 from shared.stores.ledger import Ledger
-from tests.integration.record.conftest import RETRIEVER, Submit, outcome
+from tests.integration.record.conftest import RETRIEVER, Submit, line, outcome
 
 PERMANENT = (
     "kennel:collection:",
@@ -29,7 +29,7 @@ PERMANENT = (
 def page(
     client: redis.Redis, status: str = "", below: str = "", offset: int = 0, limit: int = 10
 ) -> tuple[int, list[str]]:
-    total, *flat = fcall(client, "history", RETRIEVER, status, below, offset, limit, "-inf", "+inf")
+    total, *flat = fcall(client, "history", RETRIEVER, status, below, offset, limit, "-inf", "+inf", 3600)
     return total, [orjson.loads(summary)["execution_id"] for summary in flat[1::2]]
 
 
@@ -85,7 +85,7 @@ def test_every_key_expires_or_is_permanent_by_design(client: redis.Redis, ledger
 
 
 def test_lua_writes_times_as_python_does(client: redis.Redis) -> None:
-    source = scripts.library_source().split("local function iso_or_null", 1)[0].split("\n", 1)[1]
+    source = scripts.library_source().split("-- Append values", 1)[0].split("\n", 1)[1]
     moments = [
         "1970-01-01T00:00:00.000",
         "2000-02-29T23:59:59.999",
@@ -116,7 +116,7 @@ def test_between_two_sequences(client: redis.Redis, submit: Submit) -> None:
     numbers = [int(client.zscore(keys.history(RETRIEVER), f"exec_{n}") or 0) for n in range(1, 5)]
 
     def between(first: int | str, last: int | str, status: str = "", below: int | str = "") -> list[object]:
-        total, *flat = fcall(client, "history", RETRIEVER, status, below, 0, 2, first, last)
+        total, *flat = fcall(client, "history", RETRIEVER, status, below, 0, 2, first, last, 3600)
         return [total, *(orjson.loads(summary)["execution_id"] for summary in flat[1::2])]
 
     assert between("-inf", "+inf") == [4, "exec_4", "exec_3"]
@@ -135,7 +135,7 @@ def test_running_ones_between_two_sequences(client: redis.Redis, ledger: Ledger,
         ((middle, "+inf"), [2, "exec_3", "exec_2"]),
         ((middle, middle), [1, "exec_2"]),
     ):
-        total, *flat = fcall(client, "history", RETRIEVER, "processing", "", 0, 9, *bounds)
+        total, *flat = fcall(client, "history", RETRIEVER, "processing", "", 0, 9, *bounds, 3600)
         assert [total, *(orjson.loads(summary)["execution_id"] for summary in flat[1::2])] == expected
 
 
@@ -158,4 +158,4 @@ def test_a_summary_counts_the_completed_stages(client: redis.Redis, ledger: Ledg
     claim = ledger.claim("exec_a")
     assert claim is not None
     ledger.finish(claim, outcome(stages_completed=2), claim_next=False)
-    assert orjson.loads(client.get(keys.summary("exec_a")) or b"")["stages_completed"] == 2
+    assert line(client, "exec_a")["stages_completed"] == 2
