@@ -12,7 +12,7 @@ import redis
 
 from benchmarks.bench import Bench, Timed, in_turns
 from benchmarks.client import Client
-from benchmarks.figures import BenchError, Row, Target, at_most
+from benchmarks.figures import Row, Target, at_most
 from benchmarks.finished import Sample, fill_history, submit_copies
 from benchmarks.kennel_side import Kennel
 from benchmarks.measures.latency import must_be_done
@@ -30,6 +30,7 @@ _ENDS = (*[Status.COMPLETED] * 7, Status.DEGRADED, Status.FAILED, Status.CANCELL
 _OPEN = 20  # executions that wait, and as many that run
 _BYTES_MAX = 2_048
 _MEASURED = 500  # executions whose keys are asked for their size
+_NOTED_US = 100  # a function that takes less is shown as this
 _CONDITION = {"field": "total_processed", "operator": "lt", "value": 1}
 _SORT = {"field": "query_summary", "direction": "asc"}
 
@@ -125,7 +126,8 @@ def _sample(kennel: Kennel, client: Client, retriever: Retriever) -> Sample:
         collection_ids=[],
     )
     detail = unpacked(after["detail"])
-    outcome = Outcome(Status.COMPLETED, None, 3, detail, before["figures"], profile=after["profile"])
+    _, _, profile = after["profile"].partition(b" ")  # behind the version
+    outcome = Outcome(Status.COMPLETED, None, 3, detail, before["figures"], profile=profile)
     return Sample(submission, outcome)
 
 
@@ -164,38 +166,35 @@ def _costs(bench: Bench, histories: tuple[_History, _History], count: int) -> li
 
 
 def _commands(client: redis.Redis, histories: tuple[_History, _History], count: int) -> list[Row]:
-    """What the server itself says: calls from outside, and the longest of them."""
-    group = f"Redis, for one call over {count:,}"
+    """What the server itself counts: functions called, and the longest of them."""
+    group = f"Redis, for one call over {count:,} beside {SHORT:,}"
     rows: list[Row] = []
-    limit_us = client.config_get("slowlog-log-slower-than")["slowlog-log-slower-than"]
-    client.config_set("slowlog-log-slower-than", 0)
-    try:
-        for each in _LISTS:
-            asked = [history.asked(each) for history in histories]
-            (short, _), (long, longest_ms) = (
-                _watched(client, history, *path_and_body)
-                for history, path_and_body in zip(histories, asked, strict=True)
-            )
-            rows += [
-                Row(group, f"{each.name}: functions called", "", [long], [short]),
-                Row(group, f"{each.name}: longest command", "ms", [longest_ms]),
-            ]
-    finally:
-        client.config_set("slowlog-log-slower-than", limit_us)
-    for each in _LISTS[-3:]:
-        for warning in histories[1].answer(*histories[1].asked(each))["warnings"]:
+    client.config_set("slowlog-log-slower-than", _NOTED_US)
+    for each in _LISTS:
+        (long, longest_ms, warnings), (short, _, _) = (
+            _watched(client, history, each) for history in histories[::-1]
+        )
+        rows += [
+            Row(group, f"{each.name}: calls", "", [long], [short]),
+            Row(group, f"{each.name}: longest", "ms", [longest_ms]),
+        ]
+        for warning in warnings:
             print(f"\n  {each.name}: {warning}", end=" ")
     return rows
 
 
-def _watched(client: redis.Redis, history: _History, path: str, body: Mapping[str, Any]) -> tuple[int, float]:
-    """(functions called, the longest command in ms) while the list was asked for."""
+def _watched(client: redis.Redis, history: _History, each: _List) -> tuple[int, float, Sequence[str]]:
+    """(functions called, the longest of them in ms, warnings of the answer) of one call.
+
+    What the server did not note took less than `_NOTED_US`.
+    """
+    path, body = history.asked(each)
+    client.config_resetstat()
     client.slowlog_reset()
-    history.answer(path, body)
-    entries = [each for each in client.slowlog_get(128) if each["command"].startswith(b"FCALL")]
-    if not entries:
-        raise BenchError("the server noted no call; does it keep a slow log?")
-    return len(entries), max(each["duration"] for each in entries) / 1_000
+    answer = history.answer(path, body)
+    calls = client.info("commandstats")["cmdstat_fcall"]["calls"]
+    noted = [entry["duration"] for entry in client.slowlog_get(128) if entry["command"].startswith(b"FCALL")]
+    return calls, max(noted, default=_NOTED_US) / 1_000, answer["warnings"]
 
 
 def _memory(client: redis.Redis, retriever: Retriever, made: Sequence[str], used_bytes: float) -> list[Row]:

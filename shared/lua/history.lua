@@ -70,8 +70,8 @@ define('tombstone', function(args) return stored_line(args[1]) end)
 define('profiles', function(args)
   local found = {}
   for _, id in ipairs(redis.call('ZREVRANGE', KEY.HISTORY .. args[1] .. ':completed', 0, args[3] - 1)) do
-    local seen = redis.call('HMGET', KEY.RECORD .. id, 'version', 'profile')
-    if seen[1] == args[2] and seen[2] then found[#found + 1] = seen[2] end
+    local version, profile = string.match(redis.call('HGET', KEY.RECORD .. id, 'profile') or '', '^(%S+) (.*)$')
+    if version == args[2] then append(found, profile) end
   end
   return found
 end)

@@ -158,7 +158,7 @@ local function duration_ms(record, now)
   return record.spent_ms + (record.claimed_ms and now - record.claimed_ms or 0)
 end
 
--- One line of the history, the summary of the contract. `rest` are JSON members.
+-- One line of the history, the summary of the contract. `rest` are JSON members. There is no cache.
 local function line_of(id, retriever, status, created_ms, completed_ms, took_ms, done, rest)
   return '{"execution_id":"' .. id
     .. '","retriever_id":"' .. retriever
@@ -167,7 +167,7 @@ local function line_of(id, retriever, status, created_ms, completed_ms, took_ms,
     .. '","completed_at":' .. iso_or_null(completed_ms)
     .. ',"duration_ms":' .. int(took_ms)
     .. ',"stages_completed":' .. int(done)
-    .. ',' .. rest .. '}'
+    .. ',"cache_hit_rate":0.0,' .. rest .. '}'
 end
 
 -- The line of an ended execution as it is stored: without the names, which are the same in all.
@@ -241,7 +241,7 @@ end
 
 -- What an ended record keeps as it is; `change` writes the rest of it. A hash that has held more fields keeps
 -- their room, so it is written anew. `detail` is read only when it is not written: it may be large.
-local KEPT = { 'namespace', 'retriever', 'version', 'epoch', 'head' }
+local KEPT = { 'namespace', 'retriever', 'epoch', 'head' }
 
 -- The one way into a terminal status, which the caller has set on the record.
 -- `result` may have detail, profile and next; without a detail the last published one stays.

@@ -190,6 +190,5 @@ def figures(*, credits_used: float = 0.0, processed: int = 0, returned: int = 0)
             "credits_used": round(credits_used, 6),
             "total_processed": max(processed, returned),
             "total_returned": returned,
-            "cache_hit_rate": 0.0,
         }
     )[1:-1]

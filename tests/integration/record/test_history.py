@@ -142,12 +142,13 @@ def test_running_ones_between_two_sequences(client: redis.Redis, ledger: Ledger,
 def test_profiles_are_of_the_newest_completed_runs_of_one_version(
     client: redis.Redis, ledger: Ledger, submit: Submit
 ) -> None:
-    for number, status in enumerate(["completed", "failed", "completed", "completed", "degraded"]):
-        submit()
+    runs = [("completed", 1), ("failed", 1), ("completed", 2), ("completed", 1), ("degraded", 1)]
+    for number, (status, version) in enumerate(runs):
+        client.hset(keys.resource("retriever", RETRIEVER), "version", version)
+        submit(version=version)
         claim = ledger.claim(f"exec_{number + 1}")
         assert claim is not None
         ledger.finish(claim, outcome(status, profile=b'{"n":%d}' % number), claim_next=False)
-    client.hset(keys.execution("exec_3"), "version", "2")
     assert fcall(client, "profiles", RETRIEVER, "1", 20) == [b'{"n":3}', b'{"n":0}']
     assert fcall(client, "profiles", RETRIEVER, "1", 2) == [b'{"n":3}']
     assert fcall(client, "profiles", "ret_unknown", "1", 20) == []
