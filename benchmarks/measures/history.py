@@ -118,7 +118,7 @@ def _sample(kennel: Kennel, client: Client, retriever: Retriever) -> Sample:
         version=int(before["version"]),
         request=before["request"],
         head=before["head"],
-        detail=before["detail"],
+        detail=unpacked(before["detail"]),
         first_stage=before["first_stage"],
         shadow=before["shadow"],
         figures=before["figures"],
@@ -138,7 +138,7 @@ def _record(client: redis.Redis, execution_id: str) -> dict[str, bytes]:
 
 def _fill(kennel: Kennel, retriever: Retriever, sample: Sample, count: int) -> list[str]:
     of_retriever = sample.of(retriever.retriever_id)
-    return fill_history(kennel.redis.client, kennel.settings, of_retriever, count, _ENDS)
+    return list(fill_history(kennel.redis.client, kennel.settings, of_retriever, count, _ENDS))
 
 
 def _open(kennel: Kennel, retrievers: Sequence[Retriever], sample: Sample) -> None:

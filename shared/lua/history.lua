@@ -1,7 +1,13 @@
 -- history: a page of a retriever's executions, newest first.
 -- args: retriever, status ('' = any), below (sequence, '' = from the newest), offset, limit,
 --   first and last sequence to look at ('-inf' and '+inf' = all), summary_ttl_s: what is older is not listed
--- returns: total, then sequence and line (JSON) of each; O(offset + limit), for processing O(all running)
+-- returns: total, then sequence, id and summary of each; O(offset + limit), for processing O(all running)
+local function summary_at(id, now)
+  local stored = redis.call('GET', KEY.SUMMARY .. id)
+  if stored then return stored end
+  local record = load(id)
+  return record and record.about and summary_of(record, now) or nil
+end
 
 local function running_of(retriever)
   local found = {}
@@ -54,15 +60,14 @@ define('history', function(args)
   end
   local reply = { total }
   for _, item in ipairs(page) do
-    local line = stored_line(item[1]) or live_line(item[1], now)
-    if line then append(reply, int(item[2]), line) end
+    local summary = summary_at(item[1], now)
+    if summary then
+      local at = #reply
+      reply[at + 1], reply[at + 2], reply[at + 3] = int(item[2]), item[1], summary
+    end
   end
   return reply
 end)
-
--- tombstone: the line of an execution that has ended, which outlives its record. args: id
--- returns: JSON | nil it never was, has not ended, or its line has expired
-define('tombstone', function(args) return stored_line(args[1]) end)
 
 -- profiles: what the stages of a retriever's newest completed executions did, for estimates.
 -- args: retriever, version, count
@@ -71,7 +76,7 @@ define('profiles', function(args)
   local found = {}
   for _, id in ipairs(redis.call('ZREVRANGE', KEY.HISTORY .. args[1] .. ':completed', 0, args[3] - 1)) do
     local version, profile = string.match(redis.call('HGET', KEY.RECORD .. id, 'profile') or '', '^(%S+) (.*)$')
-    if version == args[2] then append(found, profile) end
+    if version == args[2] then found[#found + 1] = profile end
   end
   return found
 end)

@@ -34,11 +34,6 @@ local function iso(ms)
     math.floor(t / 3600), math.floor(t % 3600 / 60), t % 60, ms % 1000)
 end
 
--- Append values to a list.
-local function append(list, ...)
-  for _, value in ipairs({ ... }) do list[#list + 1] = value end
-end
-
 local function iso_or_null(ms)
   return ms and '"' .. iso(ms) .. '"' or 'null'
 end
@@ -158,40 +153,12 @@ local function duration_ms(record, now)
   return record.spent_ms + (record.claimed_ms and now - record.claimed_ms or 0)
 end
 
--- One line of the history, the summary of the contract. `rest` are JSON members. There is no cache.
-local function line_of(id, retriever, status, created_ms, completed_ms, took_ms, done, rest)
-  return '{"execution_id":"' .. id
-    .. '","retriever_id":"' .. retriever
-    .. '","status":"' .. status
-    .. '","created_at":"' .. iso(created_ms)
-    .. '","completed_at":' .. iso_or_null(completed_ms)
-    .. ',"duration_ms":' .. int(took_ms)
-    .. ',"stages_completed":' .. int(done)
-    .. ',"cache_hit_rate":0.0,' .. rest .. '}'
-end
-
--- The line of an ended execution as it is stored: without the names, which are the same in all.
+-- The line of an execution in the history as it is stored: shared/models/summary.py makes it the summary of the
+-- contract. `figures` and `about` are JSON members, the others have no spaces in them.
 local function summary_of(record, now)
-  return table.concat({ record.retriever, record.status, int(record.created_ms), int(record.completed_ms),
-    int(duration_ms(record, now)), int(record.done), record.figures .. ',' .. record.about }, ' ')
-end
-
-local SUMMARY_PATTERN = '^(%S+) (%S+) (%d+) (%d+) (%d+) (%d+) (.*)$'
-
--- The line of an execution that has ended, or nil.
-local function stored_line(id)
-  local summary = redis.call('GET', KEY.SUMMARY .. id)
-  if not summary then return nil end
-  local retriever, status, created, completed, took, done, rest = string.match(summary, SUMMARY_PATTERN)
-  return line_of(id, retriever, status, tonumber(created), tonumber(completed), tonumber(took), tonumber(done), rest)
-end
-
--- The line of one that has not, or nil.
-local function live_line(id, now)
-  local record = load(id)
-  if not record or not record.about then return nil end
-  return line_of(id, record.retriever, record.status, record.created_ms, nil, duration_ms(record, now), record.done,
-    record.figures .. ',' .. record.about)
+  return table.concat({ record.retriever, record.status, int(record.created_ms),
+    record.completed_ms and int(record.completed_ms) or '-', int(duration_ms(record, now)), int(record.done),
+    record.figures .. ',' .. record.about }, ' ')
 end
 
 -- The history of a retriever is its newest history_max executions, in one list of all and one for each status but
@@ -252,8 +219,9 @@ local function close(record, now, retention, result)
   local key = KEY.RECORD .. record.id
   result.detail = result.detail or redis.call('HGET', key, 'detail')
   local fields = {}
-  for i, value in ipairs(redis.call('HMGET', key, unpack(KEPT))) do append(fields, KEPT[i], value) end
-  for name, value in pairs(result) do append(fields, name, value) end
+  local function keep(name, value) fields[#fields + 1], fields[#fields + 2] = name, value end
+  for i, value in ipairs(redis.call('HMGET', key, unpack(KEPT))) do keep(KEPT[i], value) end
+  for name, value in pairs(result) do keep(name, value) end
   redis.call('DEL', key)
   change(record, fields)
   redis.call('EXPIRE', key, retention.result_ttl_s)

@@ -13,7 +13,8 @@ from shared import broker, keys
 from shared.errors import Conflict, Gone, LimitExceeded, NotFound, OutcomeUnknown
 from shared.models.batch import UPLOAD_SILENCE_MS, BatchPlace
 from shared.models.execution import TERMINAL, StageProfile, Status, profile_from
-from shared.packing import unpacked
+from shared.models.summary import summary_line
+from shared.packing import packed, unpacked
 from shared.redis_link import RedisLink
 from shared.settings import Settings
 from shared.stores.reads import reading
@@ -154,7 +155,7 @@ class ExecutionStore:
             broker.QUEUE_NORMAL,
             submission.request,
             submission.head,
-            submission.detail,
+            packed(submission.detail),
             submission.first_stage,
             submission.shadow,
             submission.figures,
@@ -211,8 +212,8 @@ class ExecutionStore:
     async def tombstone(self, execution_id: str) -> bytes | None:
         """The summary (JSON) that outlives an ended execution, or None: it never existed, or long ago."""
         with reading():
-            line: bytes | None = await self._redis.fcall("tombstone", execution_id)
-            return line
+            stored = await self._redis.execute("GET", keys.summary(execution_id))
+        return summary_line(execution_id, stored) if stored else None
 
     async def documents(self, execution_id: str, offset: int, limit: int) -> tuple[int, list[bytes]]:
         """(how many there are, a slice of them as JSON) of a stored result of more than one page.
@@ -259,7 +260,8 @@ class ExecutionStore:
                 self._settings.summary_ttl_s,
             )
         total, *flat = reply
-        return int(total), [(int(flat[i]), flat[i + 1]) for i in range(0, len(flat), 2)]
+        rows = zip(flat[::3], flat[1::3], flat[2::3], strict=True)
+        return int(total), [(int(at), summary_line(each.decode(), stored)) for at, each, stored in rows]
 
     async def profiles(self, retriever_id: str, version: int, *, count: int) -> list[StageProfile]:
         """Of the newest `count` completed executions, those that ran this version, newest first."""

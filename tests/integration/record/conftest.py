@@ -11,8 +11,9 @@ import orjson
 import pytest
 import redis
 
-from shared import broker
+from shared import broker, keys
 from shared.models.execution import Detail, ExecutionRequest, figures
+from shared.models.summary import summary_line
 from shared.packing import unpacked
 from shared.redis_sync import connect, fcall
 from shared.settings import Settings
@@ -112,5 +113,5 @@ def answer(client: redis.Redis, execution_id: str) -> bytes:
 
 def line(client: redis.Redis, execution_id: str) -> Any:
     """The line of an ended execution in the history; None when it has none."""
-    stored = fcall(client, "tombstone", execution_id)
-    return stored and orjson.loads(stored)
+    stored = client.get(keys.summary(execution_id))
+    return stored and orjson.loads(summary_line(execution_id, stored))
