@@ -166,7 +166,10 @@ async def list_of_executions(
     paging: PagingDep,
     body: Annotated[ExecutionsListBody | None, Body()] = None,
 ) -> Response:
-    """Newest first. Filters and sorts look at the newest 10,000 and say so when there are more."""
+    """Newest first. A filter for one status is as quick as `status`.
+
+    Other filters and sorts look at the newest 10,000, and say so when there are more.
+    """
     asked = body or ExecutionsListBody()
     page = page_of(paging, asked)
     found = await list_executions(context, access, retriever, asked, page)
