@@ -103,6 +103,9 @@ _EXECUTION = {
     "error": None,
     "warnings": [],
     "interpretation": {"provided_input_keys": ["query"], "ignored_input_keys": [], "relaxations": []},
+    "is_partial": False,
+    "partial_from_stage": None,
+    "resumed_from_stage": None,
 }
 _LINE = {
     "status": "completed",
@@ -122,6 +125,21 @@ _ADHOC_LINE = {
     "collection_ids": [_COLLECTION_ID],
     **_LINE,
 }
+_TASK = {
+    "task_id": _EXECUTION_ID,
+    "task_type": "api_retrievers_execute",
+    "status": "COMPLETED",
+    "inputs": [_RETRIEVER_ID],
+    "outputs": [_EXECUTION_ID],
+    "additional_data": {
+        "namespace_id": _NAMESPACE_ID,
+        "retriever_id": _RETRIEVER_ID,
+        "execution_id": _EXECUTION_ID,
+        "created_at": _AT,
+        "completed_at": _ENDED_AT,
+        "credits_used": 0.01,
+    },
+}
 
 # Name of a parameter -> what it is in the demo.
 PARAMETERS: dict[str, str] = {
@@ -131,6 +149,7 @@ PARAMETERS: dict[str, str] = {
     "retriever": "search_python_docs",
     "document_id": _DOCUMENT_ID,
     "execution_id": _EXECUTION_ID,
+    "task_id": _EXECUTION_ID,
     "prefer": "wait=10",
 }
 
@@ -161,10 +180,13 @@ MODELS: dict[str, Any] = {
             "input_mappings": {"text": "plot"},
         },
     },
+    "StandaloneCreate": {
+        "namespace_id": "photos",
+        "vector_configs": [{"name": "image", "dimension": 512, "metric": "cosine"}],
+    },
     "CollectionChange": {"description": "Novels and stories."},
     "CollectionClone": {"collection_name": "novels_2"},
     "DocumentCreate": {
-        "document_id": "emma",
         "title": "Emma",
         "plot": "A young woman makes matches.",
         "year": 1815,
@@ -183,6 +205,18 @@ MODELS: dict[str, Any] = {
         "sort": {"field": "title", "direction": "asc"},
         "limit": 10,
     },
+    "NamespaceListBody": {
+        "collection_ids": ["python_docs", "novels"],
+        "filters": {"field": "kind", "operator": "exists", "value": True},
+        "limit": 10,
+    },
+    "ListBatchBody": {
+        "queries": [
+            {"key": "classes", "request": {"filters": {"field": "kind", "operator": "eq", "value": "class"}}},
+            {"key": "novels", "request": {"collection_ids": ["novels"], "limit": 5}},
+        ]
+    },
+    "DistinctRequest": {"field": "kind", "limit": 100},
     "ListBody": {"search": "python*", "sort": {"field": "created_at", "direction": "desc"}, "limit": 20},
     "CollectionListBody": {"search": "python*", "limit": 20, "include_system": False},
     "RetrieverCreate": {
@@ -195,8 +229,10 @@ MODELS: dict[str, Any] = {
     "RetrieverClone": {"retriever_name": "search_novels_2"},
     "ExplainBody": {"inputs": {"query": "parse json"}},
     "ExecutionsListBody": {"status": "completed", "limit": 20},
+    "TaskListBody": {"status": "FAILED", "limit": 20},
     "AdhocListBody": {"status": "completed", "start_time": _AT},
     # What is answered
+    "Task": _TASK,
     "Alive": {"status": "ok"},
     "Health": {
         "status": "ok",
@@ -206,6 +242,21 @@ MODELS: dict[str, Any] = {
         "queue_depth": 0,
         "version": "0.1.0",
         "error": None,
+    },
+    "Stats": {
+        "namespace_id": None,
+        "submitted": 120,
+        "pending": 3,
+        "processing": 2,
+        "completed": 110,
+        "degraded": 0,
+        "failed": 1,
+        "cancelled": 4,
+        "attempts": 114,
+        "requeued": 1,
+        "found": {"pending": 3, "processing": 2},
+        "balanced": True,
+        "queues": {"kennel.normal": 3},
     },
     "Me": {
         "organization_id": "org_kennel",

@@ -22,6 +22,7 @@ from api.etags import matches
 from api.preference import Preference
 from api.services.execution_answers import answer_body, location_of, readable_id, with_legacy_results
 from api.services.executions import Owner, learn_wait_reason, read, read_when, wait_reason
+from api.services.partial import with_partial, without_partial
 from api.services.result_pages import paging_of, with_paging
 from api.services.submit import SubmitOptions, idempotency_key, submit
 from shared import ids
@@ -50,10 +51,10 @@ class Call:
         value = self.headers.get(name)
         return None if value is None else value.decode("utf-8", "replace")
 
-    def flag(self, name: str) -> bool:
-        """A boolean of the query; false when it is not there. Raises InvalidInput for another word."""
+    def flag(self, name: str, *, default: bool = False) -> bool:
+        """A boolean of the query; the default when it is not there. Raises InvalidInput for another word."""
         if name not in self.query:
-            return False
+            return default
         value = self.query[name][-1]
         if value.lower() not in _FLAG:
             raise InvalidInput.at(("query", name), "must be true or false", value=value)
@@ -180,7 +181,7 @@ async def _execute(context: ApiContext, call: Call, owner: Owner) -> Answer:
         explain=call.flag("explain"),
     )
     legacy_results = call.flag("include_legacy_results")
-    stored = await submit(context, access, owner, call.body, options)
+    stored = await _partial(context, call, await submit(context, access, owner, call.body, options))
     return await _submitted(context, with_legacy_results(stored) if legacy_results else stored, preference)
 
 
@@ -219,11 +220,18 @@ async def _get(context: ApiContext, call: Call, owner: Owner, execution_id: str)
         return Answer(304, headers=[*_state_headers(context, stored), *preference.applied()])
     if paging is not None:
         stored = await with_paging(context, access, owner, stored, paging)
+    stored = await _partial(context, call, stored)
     if call.flag("include_legacy_results"):
         stored = with_legacy_results(stored)
     answer = _described(context, stored)
     answer.headers += preference.applied()
     return answer
+
+
+async def _partial(context: ApiContext, call: Call, stored: StoredExecution) -> StoredExecution:
+    if call.flag("partial_results", default=True):
+        return await with_partial(context, stored)
+    return without_partial(stored)
 
 
 async def _get_adhoc(context: ApiContext, call: Call, execution_id: str) -> Answer:

@@ -31,10 +31,13 @@ from api.routes import (
     executions,
     health,
     identity,
+    metrics,
     namespaces,
     not_built,
     retrievers,
     stages,
+    stats,
+    tasks,
 )
 from api.services.health import VERSION
 from shared.errors import OutcomeUnknown, Unavailable
@@ -50,6 +53,8 @@ _ROUTERS = (
     docs,
     not_built,
     health,
+    metrics,
+    stats,
     identity,
     api_keys,
     discovery,
@@ -65,6 +70,7 @@ _ROUTERS = (
     batches,
     executions,
     retrievers,
+    tasks,
 )
 
 logger = logging.getLogger("kennel.api")
@@ -103,11 +109,13 @@ def build_app(settings: Settings) -> FastAPI:
     app = FastAPI(
         title="Kennel",
         summary="Asynchronous execution of retrievers: submit, run on workers, poll.",
+        description=openapi.DESCRIPTION,
         version=VERSION,
         lifespan=lifespan,
         docs_url=None,  # api.routes.docs, which needs no Internet
         openapi_url=docs.OPENAPI_URL,
         redoc_url=None,
+        generate_unique_id_function=openapi.operation_id,
         redirect_slashes=False,
         strict_content_type=False,
     )

@@ -1,4 +1,4 @@
-"""What the OpenAPI document says beyond the handlers' signatures: errors, headers, examples, the key."""
+"""What the OpenAPI document says beyond the handlers: tags, errors, headers, examples, the key."""
 
 from __future__ import annotations
 
@@ -7,11 +7,36 @@ from typing import Any
 
 import orjson
 from fastapi import FastAPI, Response
+from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
 from api import examples
 from api.errors import BRANCHES
 from api.schemas.common import ErrorAnswer
+
+DESCRIPTION = """\
+Send a key in each request: `Authorization: Bearer sk_…`. Collections, documents, retrievers and executions
+live in a namespace; name it in `X-Namespace`. An execution is answered as soon as it is stored: poll it by
+its id, with `Prefer: wait=10` to be answered when it ends. Every error has the same shape.
+"""
+
+# In the order in which a reader meets them.
+_TAGS = {
+    "namespaces": "Separate worlds within one installation; a key can be limited to some of them.",
+    "collections": "Documents of one kind, and how their text is made searchable.",
+    "documents": "Write, read, list, count and change what collections hold.",
+    "stages": "What a retriever can be made of.",
+    "retrievers": "Named, versioned definitions: the stages that an execution runs.",
+    "executions": "Runs of a retriever: submit, poll, cancel, look back.",
+    "ad-hoc executions": "Runs of stages that are sent along, without a retriever.",
+    "batches": "Thousands of executions in one upload, followed and cancelled together.",
+    "tasks": "Whatever runs in the background, in every namespace that the key may use.",
+    "discovery": "What this installation can do, without a key.",
+    "api keys": "Who may do what. Only a key with the permission admin manages keys.",
+    "identity": "Who a key is.",
+    "health": "Whether it runs, for people and for probes.",
+    "stats": "How many executions there were, and where they are now.",
+}
 
 # Status -> what it means, a code and a message that come with it.
 _ERRORS = {
@@ -97,6 +122,12 @@ def json_response(content: Any, *, status: int = 200, headers: dict[str, str] | 
     return Response(body, status_code=status, headers=headers, media_type="application/json")
 
 
+def operation_id(route: APIRoute) -> str:
+    """Tag and handler, such as `documents_get`; PUT shares its handler with PATCH."""
+    words = [*map(str, route.tags), route.name, *(["by_put"] if route.methods == {"PUT"} else [])]
+    return "_".join(words).replace(" ", "_").replace("-", "_")
+
+
 def install(app: FastAPI) -> None:
     """Complete the document that the framework generates, once."""
     generate = app.openapi
@@ -117,6 +148,7 @@ def _complete(document: dict[str, Any]) -> None:
     for name, example in examples.MODELS.items():
         schemas[name]["examples"] = [example]
     components["securitySchemes"] = _SECURITY
+    document["tags"] = [{"name": name, "description": text} for name, text in _TAGS.items()]
     components["responses"] = {_name(status): _error(status) for status in _ERRORS}
     document["security"] = [{"api_key": []}]
     for path in document["paths"].values():
@@ -130,6 +162,7 @@ def _complete_operation(operation: dict[str, Any], schemas: Mapping[str, Any]) -
     statuses = {int(status) for status, response in responses.items() if _is_own_error(response)}
     statuses |= set() if anonymous else {401, 503}
     statuses |= {400, 413} if "requestBody" in operation else set()
+    statuses |= {400, 404} if "X-Namespace" in _parameters(operation) else set()  # none named, or unknown
     responses |= {str(status): {"$ref": f"#/components/responses/{_name(status)}"} for status in statuses}
     operation["responses"] = dict(sorted(responses.items()))
     for parameter in operation.get("parameters", ()):
@@ -138,6 +171,10 @@ def _complete_operation(operation: dict[str, Any], schemas: Mapping[str, Any]) -
     for part in (operation.get("requestBody", {}), *responses.values()):
         for media in part.get("content", {}).values():
             media["example"] = example_of(media["schema"], schemas)
+
+
+def _parameters(operation: Mapping[str, Any]) -> set[str]:
+    return {parameter["name"] for parameter in operation.get("parameters", ())}
 
 
 def _is_own_error(response: Mapping[str, Any]) -> bool:

@@ -13,6 +13,7 @@ DEFAULT_LIMIT = 20
 LIMIT_MAX = 1_000
 OFFSET_MAX = 10_000
 PAGE_MAX = 1_000_000
+LINK_HEADER = {"Link": "The next page, with rel=next; absent on the last one."}
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,11 @@ def pagination(page: Page, *, next_cursor: str | None, total: int | None) -> dic
         "previous_page": str(number - 1) if number and number > 1 else None,
         "next_cursor": next_cursor,
     }
+
+
+def next_link(cursor: str | None, page: Page) -> dict[str, str]:
+    """The header of a list that goes on (RFC 8288), relative to the list's own URL."""
+    return {"Link": f'<?cursor={cursor}&limit={page.limit}>; rel="next"'} if cursor else {}
 
 
 def _offset(offset: int | None, page: int | None, limit: int) -> int | None:

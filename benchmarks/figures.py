@@ -112,7 +112,7 @@ class Effort:
     repetitions: int  # of each query over them
     large_documents: int  # where only Kennel is measured
     ingested: int  # documents sent through the API
-    history: int  # executions in the longer history
+    history: int  # executions that have ended, of one retriever
 
 
 FULL = Effort(3, 2.5, 1_500, 60, 400, 50_000, 25, 300_000, 10_000, 100_000)

@@ -34,30 +34,22 @@ class Sample:
             self.submission, execution_id=execution_id, head=head.replace(ours, execution_id.encode())
         )
 
-    def of(self, retriever_id: str) -> Sample:
-        """The same of another retriever, whose first version it runs."""
-        ours, head = self.submission.retriever_id.encode(), self.submission.head
-        head = head.replace(ours, retriever_id.encode())
-        return replace(
-            self, submission=replace(self.submission, retriever_id=retriever_id, version=1, head=head)
-        )
-
 
 def fill_history(
     client: redis.Redis, settings: Settings, sample: Sample, count: int, statuses: Sequence[Status]
-) -> dict[str, Status]:
+) -> list[str]:
     """Submit `count` copies and end them in these terminal statuses, in turn.
 
     The queue must be empty, and no worker may run. Submits share packets, and each finish claims the next.
 
     Returns:
-        Id -> how it ended.
+        Their ids, oldest first.
 
     Raises:
         BenchError: something else took one of them.
     """
     ledger = Ledger(client, settings, "fill")
-    made: dict[str, Status] = {}
+    made: list[str] = []
     while len(made) < count:
         block = {
             ids.execution_id(): statuses[number % len(statuses)]
@@ -65,12 +57,12 @@ def fill_history(
         }
         asyncio.run(submit_copies(settings, sample, list(block)))
         _end(ledger, sample.outcome, block)
-        made |= block
+        made += block
     return made
 
 
 async def submit_copies(settings: Settings, sample: Sample, execution_ids: Sequence[str]) -> None:
-    """As the API does, all at once."""
+    """As the API does, all at once, in this order."""
     link = RedisLink(settings.redis_url, timeout_s=_SUBMIT_TIMEOUT_S)
     try:
         store = ExecutionStore(link, settings)

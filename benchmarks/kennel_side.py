@@ -93,11 +93,11 @@ class Kennel:
                 started.append(answer["execution_id"])
         self._claims = [claim for each in started if (claim := self._ledger.claim(each))]
         for claim in self._claims:
-            self._ledger.progress(claim, 1, STAGE_NAMES[1], 1, _detail(1), figures())
+            self._ledger.progress(claim, 1, STAGE_NAMES[1], 1, detail_after(1), figures())
         return started
 
     def finish(self, execution_ids: Sequence[str]) -> None:
-        outcome = Outcome(Status.COMPLETED, None, len(STAGE_NAMES), _detail(len(STAGE_NAMES)), figures())
+        outcome = Outcome(Status.COMPLETED, None, len(STAGE_NAMES), detail_after(len(STAGE_NAMES)), figures())
         for claim in self._claims:
             if claim.execution_id in execution_ids:
                 self._ledger.finish(claim, outcome, claim_next=False)
@@ -170,7 +170,7 @@ def _is_live(client: Client) -> bool:
     return True
 
 
-def _detail(stages_completed: int) -> bytes:
+def detail_after(stages_completed: int) -> bytes:
     """What a worker writes after that many no-op stages."""
     statistics: Mapping[str, Any] = {
         "input_count": 0,

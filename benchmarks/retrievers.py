@@ -54,7 +54,7 @@ def set_up(client: Client) -> Retrievers:
         "lexical": True,
     }
     return Retrievers(
-        noop=make_noop(client, empty, "noop"),
+        noop=_retriever(client, empty, "noop", [(BenchNoop.stage_id, {})] * 3),
         sleep=_retriever(client, empty, "sleep", [(BenchSleep.stage_id, {})] * 3),
         search=_retriever(
             client,
@@ -67,11 +67,6 @@ def set_up(client: Client) -> Retrievers:
             ],
         ),
     )
-
-
-def make_noop(client: Client, namespace_id: str, name: str) -> Retriever:
-    """Its three stages do nothing."""
-    return _retriever(client, namespace_id, name, [(BenchNoop.stage_id, {})] * 3)
 
 
 def _retriever(client: Client, namespace_id: str, name: str, stages: Sequence[tuple[str, Any]]) -> Retriever:

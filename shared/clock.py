@@ -17,7 +17,7 @@ def now_ms() -> int:
 
 def iso(at_ms: int) -> str:
     """ISO 8601 in UTC with milliseconds: 2026-01-31T09:30:00.123Z."""
-    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
+    return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{at_ms % 1000:03d}Z"
 
 
 def utc_now_iso() -> str:

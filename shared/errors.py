@@ -134,6 +134,12 @@ class EmbeddingRefused(KennelError):
     code = "embedding_refused"
 
 
+class EmbeddingUnusable(EmbeddingRefused):
+    """The endpoint, as it is set up, refuses whatever it is asked: a wrong key, address or model."""
+
+    code = "embedding_unusable"
+
+
 class OutcomeUnknown(KennelError):
     """The connection broke after a write was sent: it may or may not have happened.
 
@@ -153,6 +159,12 @@ class BudgetExceeded(KennelError):
     """An execution went over `max_credits` or `max_time_ms`; the message names the limit."""
 
     code = "budget_exceeded"
+
+
+class OutOfTime(BudgetExceeded):
+    """It went over `max_time_ms`."""
+
+    code = "out_of_time"
 
 
 def raise_invalid(errors: Sequence[FieldError]) -> None:

@@ -4,9 +4,10 @@
 |---------------------------------------|--------|-----------------------------------------------|-------------------|-------------------|
 | kennel:exec:<id>                      | hash   | the execution record (docs/record.md)         | Lua only          | result_ttl_s after the end |
 | kennel:docs:<id>                      | list   | result documents when they are over one page  | finish            | with its record   |
-| kennel:sum:<id>                       | string | summary of an ended execution, its tombstone  | Lua only          | summary_ttl_s; result_ttl_s once it fell out of the history |
-| kennel:hist:<retriever id>            | zset   | execution ids by sequence number, <= history_max | submit         | summary_ttl_s     |
-| kennel:hist:<retriever id>:<status>   | zset   | a part of it, one per status but processing   | Lua only          | with its history  |
+| kennel:ckpt:<id>                      | hash   | what a later attempt goes on with, and its first rows | checkpoint | result_ttl_s, until the run ends |
+| kennel:sum:<id>                       | string | line of an ended execution, its tombstone     | Lua only          | summary_ttl_s; result_ttl_s outside of the history |
+| kennel:hist:<retriever id>            | zset   | execution ids by sequence number              | submit            | summary_ttl_s     |
+| kennel:hist:<retriever id>:<status>   | zset   | the same, one per status but processing       | Lua only          | summary_ttl_s     |
 | kennel.<class>                        | list   | the Celery queue of a priority class          | Lua, Celery       | permanent, <= queue_max |
 | kennel.embed                          | list   | the Celery queue of embedding tasks           | Lua, Celery       | permanent, <= collections |
 | kennel:pending:<queue>                | zset   | ids whose message is out, by sequence number  | Lua only          | permanent, <= queue_max |
@@ -14,6 +15,10 @@
 | kennel:leases                         | zset   | running ids by lease end (ms)                 | Lua only          | permanent, <= running |
 | kennel:seq                            | string | last sequence number                          | Lua only          | permanent         |
 | kennel:sweep                          | hash   | when the sweep ran, until when it holds       | sweep             | permanent         |
+| kennel:books                          | hash   | how many executions went from status to status, in all | Lua only | permanent         |
+| kennel:books:<namespace id>           | hash   | the same, of one namespace                    | Lua only          | permanent; purged with the namespace |
+| kennel:metrics                        | hash   | what workers measured: counters, buckets of histograms | heartbeat | permanent, <= 19 per stage id |
+| kennel:flushed:<worker process>       | string | number of its last measurements that are in kennel:metrics | heartbeat | 1 h |
 | kennel:workers                        | zset   | worker names by last heartbeat (ms)           | heartbeat         | permanent, pruned |
 | kennel:batch:<id>                     | hash   | a batch: its counters, marks, watchers        | Lua only          | result_ttl_s while none of its executions is open |
 | kennel:batch:<id>:lines               | hash   | line number -> execution id, content digest, the caller's id (JSON) | submit_line | with its batch |
@@ -28,6 +33,7 @@
 | kennel:names:<kind>:<scope>           | hash   | name -> id, unique within the scope           | API               | permanent         |
 | kennel:ids:<kind>:<scope>             | zset   | ids by creation time (ms)                     | API               | permanent         |
 | kennel:deleting                       | hash   | hidden namespace id -> task id, until purged  | API               | permanent         |
+| kennel:deletion:<task id>             | string | id of a namespace of which nothing is left    | API               | summary_ttl_s     |
 | kennel:secret                         | string | what cursors are signed with                  | API, once         | permanent         |
 | kennel:embedding                      | zset   | collections with texts to embed, by when worked on (ms) | Lua only | permanent, <= collections |
 | kennel:catalogue                      | hash   | stage id -> catalogue entry (JSON)            | workers at start  | permanent         |
@@ -49,6 +55,8 @@ SECRET = "kennel:secret"
 API_KEYS = "kennel:keys"
 EMBEDDING = "kennel:embedding"
 LEASES = "kennel:leases"
+BOOKS = "kennel:books"
+METRICS = "kennel:metrics"
 WORKERS = "kennel:workers"
 INSTALLATION = "-"
 
@@ -56,11 +64,15 @@ INSTALLATION = "-"
 LUA = {
     "RECORD": "kennel:exec:",
     "DOCUMENTS": "kennel:docs:",
+    "CHECKPOINT": "kennel:ckpt:",
     "SUMMARY": "kennel:sum:",
     "HISTORY": "kennel:hist:",
     "PENDING": "kennel:pending:",
     "MARKS": "kennel:marks:",
     "LEASES": LEASES,
+    "BOOKS": BOOKS,
+    "METRICS": METRICS,
+    "FLUSHED": "kennel:flushed:",
     "SEQUENCE": "kennel:seq",
     "SWEEP": "kennel:sweep",
     "WORKERS": WORKERS,
@@ -75,6 +87,7 @@ LUA = {
     "NAMESPACE": "kennel:namespace:",
     "DEFINITION": "kennel:def:",
     "DELETING": DELETING,
+    "DELETION": "kennel:deletion:",
     "RETIRED_KEYS": "kennel:retired_keys",
 }
 
@@ -85,6 +98,10 @@ def execution(execution_id: str) -> str:
 
 def result_documents(execution_id: str) -> str:
     return f"kennel:docs:{execution_id}"
+
+
+def checkpoint(execution_id: str) -> str:
+    return f"kennel:ckpt:{execution_id}"
 
 
 def summary(execution_id: str) -> str:
@@ -115,6 +132,10 @@ def definition(retriever_id: str, version: int) -> str:
     return f"kennel:def:{retriever_id}:{version}"
 
 
+def deletion(task_id: str) -> str:
+    return f"kennel:deletion:{task_id}"
+
+
 def resource(kind: str, resource_id: str) -> str:
     """`kind` is retriever, collection or namespace."""
     return f"kennel:{kind}:{resource_id}"
@@ -134,6 +155,10 @@ def upsert(digest: str) -> str:
 
 def upsert_answer(digest: str) -> str:
     return f"kennel:upsert:{digest}:answer"
+
+
+def books(namespace_id: str) -> str:
+    return f"{BOOKS}:{namespace_id}"
 
 
 def api_key(key_hash: str) -> str:

@@ -11,10 +11,10 @@ import zlib
 _MARK = b"\0"  # between the two parts; JSON holds no such byte
 _BEHIND_DOCUMENTS = b',"documents_retained":'
 _LEVEL = 1
-_WINDOW_BITS = 12  # 4 kB: holds the dictionary; a larger window takes longer to set up
+_WINDOW_BITS = 12  # 4 kB: holds the dictionary; a larger one takes longer to set up
 _MEMORY_LEVEL = 4  # as above: its tables are cleared for every call
 
-# Part of the stored form: what is stored was packed with it, so it must never change (the tests pin it).
+# Part of the stored form: records that are kept were packed with it, so it must not change (see the tests).
 _DICTIONARY = (
     b'"scroll_id":"after":"offset":0,"page_number":1,"has_previous":false,"next_cursor":"keyset""scroll"'
     b'"facets":[{"field":"","values":[{"value":"","count":"limits":[{"resource":"stage","id":"","reason":"'
@@ -28,7 +28,8 @@ _DICTIONARY = (
     b'"cache_hit":false,"stage_cache_hit":false}},"total_time_ms":0.0,"credits_used":0.0},"budget":{'
     b'"credits_used":0.0,"credits_remaining":null,"time_used_ms":0.0,"max_credits":null,"max_time_ms":null},'
     b'"degraded":[],"warnings":[],"interpretation":{"provided_input_keys":["query","top_k"],"inferred_inputs":{},'
-    b'"ignored_input_keys":[],"relaxations":[]},"cache_hit":false,"optimization_applied":false}'
+    b'"ignored_input_keys":[],"relaxations":[]},"is_partial":false,"partial_from_stage":null,'
+    b'"resumed_from_stage":null,"cache_hit":false,"optimization_applied":false}'
 )
 
 
@@ -40,7 +41,7 @@ def packed(detail: bytes) -> bytes:
 
 
 def unpacked(stored: bytes) -> bytes:
-    """The detail that was packed; one that never was, as it is."""
+    """The detail that was packed; one that never was (of a submit, for example) as it is."""
     documents, mark, rest = stored.partition(_MARK)
     if not mark:
         return stored

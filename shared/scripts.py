@@ -15,11 +15,13 @@ from importlib import resources
 from shared import keys
 
 _PARTS = (
+    "books",
     "record",
     "submit",
     "claim",
     "heartbeat",
     "progress",
+    "checkpoint",
     "finish",
     "cancel",
     "release",
@@ -30,6 +32,8 @@ _PARTS = (
     "resources",
     "embedding",
     "api_keys",
+    "stats",
+    "doctor",
 )
 
 

@@ -14,7 +14,15 @@ from redis.exceptions import RedisError
 from shared import clock
 from shared.documents import Backlog, CollectionRef, DocumentStore, PendingText, TextEmbedding
 from shared.documents.write_token import read_write_token
-from shared.errors import EmbeddingRefused, InvalidInput, KennelError, NotFound, StageError, Unavailable
+from shared.errors import (
+    EmbeddingRefused,
+    EmbeddingUnusable,
+    InvalidInput,
+    KennelError,
+    NotFound,
+    StageError,
+    Unavailable,
+)
 from shared.logs import log_event
 from shared.models.execution import ExecutionRequest
 from shared.stores.embedding_requests import EmbeddingTurns
@@ -70,10 +78,10 @@ class EmbeddingWorker:
         except Unavailable:
             self._postpone(ref, texts)
             raise
+        except (EmbeddingUnusable, InvalidInput) as error:  # of the model, so of all texts
+            self._refused(ref, texts, error)
         except EmbeddingRefused as error:
             self._separate(ref, embedding, texts, error)
-        except InvalidInput as error:  # of the collection's model, so of all texts
-            self._refused(ref, texts, error)
         else:
             self._store.store_embeddings(ref, list(zip(texts, vectors.tolist(), strict=True)))
 

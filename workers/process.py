@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import secrets
 import threading
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -16,6 +18,7 @@ from shared.documents import open_document_store
 from shared.embeddings.embedder import Embedder
 from shared.errors import KennelError, StageError, Unavailable
 from shared.logs import log_event
+from shared.metrics import EXECUTION_TIME, QUEUE_WAIT, STALE_WRITES
 from shared.models.execution import Claim, Status
 from shared.redis_sync import Functions, connect, text, through_outage
 from shared.settings import Settings
@@ -29,6 +32,7 @@ from workers.lease.identity import process_name
 from workers.lease.keeper import Keeper
 from workers.lease.run import Cancelled, ExecutionLost, HandedBack, Run, Stop
 from workers.lease.stopping import StopFlag
+from workers.meter import Meter
 
 log = logging.getLogger("kennel.worker")
 
@@ -44,7 +48,8 @@ class WorkerProcess:
         self._redis: redis.Redis = connect(settings.redis_url)
         name = process_name(worker)
         self.ledger = Ledger(self._redis, settings, worker, name)
-        self.keeper = Keeper(self.ledger, settings, stop)
+        self.meter = Meter()
+        self.keeper = Keeper(self.ledger, settings, stop, self.meter)
         Cancellations(self._redis, name, self.keeper.cancel)
         self.documents = open_document_store(settings)
         self.embedder = Embedder(settings)
@@ -62,6 +67,8 @@ class WorkerProcess:
         """
         run = Run(claim, self.keeper)
         self.keeper.hold(run)
+        self.meter.observe(QUEUE_WAIT, claim.waited_ms / 1000)
+        begun = time.monotonic()
         try:
             outcome = self._outcome(run)
             run.close()
@@ -82,10 +89,15 @@ class WorkerProcess:
             return None, None
         finally:
             self.keeper.let_go(run)
+        if run.has_checkpoint and written:
+            self._forget_checkpoint(claim)
         if not written:
+            self.meter.count(STALE_WRITES)
             log_event(log, "execution.stale_write_refused", level=logging.WARNING,
                       execution_id=claim.execution_id, attempt=claim.attempt)  # fmt: skip
             return None, following
+        spent_s = claim.spent_ms / 1000 + time.monotonic() - begun
+        self.meter.observe(EXECUTION_TIME, spent_s, outcome.status)
         return outcome, following
 
     def _outcome(self, run: Run) -> Outcome:
@@ -107,6 +119,8 @@ class WorkerProcess:
                 cursor_secret=self._cursor_secret(),
                 max_time_ms=self.settings.execution_max_time_ms,
                 result_max_bytes=self.settings.result_max_bytes,
+                left_behind=self._left_behind(run.claim),
+                meter=self.meter,
             )
             return pipeline.run()
         except (Stop, Unavailable):
@@ -118,6 +132,14 @@ class WorkerProcess:
             return failed_before_start(
                 run.claim, f"unexpected {type(error).__name__}; the worker's log says where"
             )
+
+    def _forget_checkpoint(self, claim: Claim) -> None:
+        with contextlib.suppress(Unavailable, redis.RedisError):  # it ends by itself, later
+            self.ledger.forget_checkpoint(claim.execution_id)
+
+    def _left_behind(self, claim: Claim) -> bytes | None:
+        """What an earlier attempt kept. One round trip, but for the first attempt none."""
+        return self.ledger.checkpoint_state(claim.execution_id) if claim.epoch > 1 else None
 
     def _resolve_collections(self, namespace_id: str, identifiers: Sequence[str]) -> list[str]:
         """Ids of collections given by id or name. One round trip where there are names.
@@ -162,6 +184,11 @@ def worker_process(settings: Settings, worker: str, stop: StopFlag) -> WorkerPro
         if _process is None or _pid != os.getpid():
             _process, _pid = WorkerProcess(settings, worker, stop), os.getpid()
         return _process
+
+
+def running_process() -> WorkerProcess | None:
+    """This process's WorkerProcess, if it has made one."""
+    return _process if _pid == os.getpid() else None
 
 
 def is_failure(outcome: Outcome | None) -> bool:

@@ -10,8 +10,8 @@ from fastapi import APIRouter, Body, Query, Response
 from api.deps import ContextDep, PathId, ReadAccess
 from api.json_body import JsonRoute
 from api.openapi import answers, json_response
-from api.paging import PagingDep, page_of
-from api.routes.executions import LINK, cancelled
+from api.paging import LINK_HEADER, PagingDep, next_link, page_of
+from api.routes.executions import cancelled
 from api.routes.front_door import (
     STATE_HEADERS,
     SUBMIT_HEADERS,
@@ -20,6 +20,7 @@ from api.routes.front_door import (
     IdempotencyKey,
     IfNoneMatch,
     LegacyResults,
+    PartialResults,
     PollPrefer,
     ReturnVectors,
     accepted,
@@ -38,11 +39,12 @@ router = APIRouter(prefix="/v1/retrievers", tags=["ad-hoc executions"], route_cl
     summary="Execute stages without saving a retriever",
     responses=answers(AdhocExecution, 404, 422, 429, 504, headers=SUBMIT_HEADERS) | accepted(AdhocExecution),
 )
-async def execute_adhoc(
+async def execute(
     access: ReadAccess,
     body: AdhocBody,
     return_vectors: ReturnVectors = False,
     include_legacy_results: LegacyResults = False,
+    partial_results: PartialResults = True,
     prefer: ExecutePrefer = None,
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
@@ -55,11 +57,12 @@ async def execute_adhoc(
     summary="Get an ad-hoc execution",
     responses=answers(AdhocExecution, 400, 404, 410, 422, headers=STATE_HEADERS) | UNCHANGED,
 )
-async def get_adhoc(
+async def get(
     execution_id: PathId,
     access: ReadAccess,
     paging: Annotated[StoredPaging, Query()],
     include_legacy_results: LegacyResults = False,
+    partial_results: PartialResults = True,
     if_none_match: IfNoneMatch = None,
     prefer: PollPrefer = None,
 ) -> Response:
@@ -72,7 +75,7 @@ async def get_adhoc(
     summary="Cancel an ad-hoc execution",
     responses=answers(CancelAnswer, 400, 404, 410, 504),
 )
-async def cancel_adhoc(execution_id: PathId, context: ContextDep, access: ReadAccess) -> Response:
+async def cancel(execution_id: PathId, context: ContextDep, access: ReadAccess) -> Response:
     """As that of a retriever's execution."""
     return json_response(await cancelled(context, access, None, execution_id))
 
@@ -80,9 +83,9 @@ async def cancel_adhoc(execution_id: PathId, context: ContextDep, access: ReadAc
 @router.post(
     "/executions/list",
     summary="List the namespace's ad-hoc executions",
-    responses=answers(AdhocList, 400, 404, 422, headers=LINK),
+    responses=answers(AdhocList, 400, 404, 422, headers=LINK_HEADER),
 )
-async def list_of_adhoc(
+async def list_by_post(
     context: ContextDep,
     access: ReadAccess,
     paging: PagingDep,
@@ -92,10 +95,12 @@ async def list_of_adhoc(
     asked = body or AdhocListBody()
     page = page_of(paging, asked)
     found = await list_adhoc(context, access, asked, page)
-    answer = {
-        "results": [orjson.Fragment(row) for row in found.results],
-        "total": found.total,
-        "pagination": found.pagination(page.limit),
-        "warnings": [*asked.warnings(), *found.warnings],
-    }
-    return json_response(answer, headers=found.headers(page.limit))
+    return json_response(
+        {
+            "results": [orjson.Fragment(row) for row in found.results],
+            "total": found.total,
+            "pagination": found.pagination(page.limit),
+            "warnings": [*asked.warnings(), *found.warnings],
+        },
+        headers=next_link(found.next_cursor, page),
+    )

@@ -10,7 +10,7 @@ from starlette.responses import StreamingResponse
 from api.deps import ContextDep, PathId, ReadAccess
 from api.etags import matches
 from api.openapi import answers, json_response
-from api.paging import PagingDep, page_of, pagination
+from api.paging import LINK_HEADER, PagingDep, next_link, page_of, pagination
 from api.preference import Preference
 from api.schemas.batches import (
     LINES_MAX,
@@ -95,8 +95,8 @@ async def upload(
     return json_response(answer, headers={"Location": f"/v1/batches/{done.batch_id}"})
 
 
-@router.get("", summary="List batches", responses=answers(BatchList, 400, 422))
-async def list_of_batches(context: ContextDep, access: ReadAccess, paging: PagingDep) -> Response:
+@router.get("", summary="List batches", responses=answers(BatchList, 400, 422, headers=LINK_HEADER))
+async def list_all(context: ContextDep, access: ReadAccess, paging: PagingDep) -> Response:
     """Newest first."""
     page = page_of(paging)
     found = await list_batches(context, access, page)
@@ -105,7 +105,8 @@ async def list_of_batches(context: ContextDep, access: ReadAccess, paging: Pagin
             "results": found.results,
             "total": found.total,
             "pagination": pagination(page, next_cursor=found.next_cursor, total=found.total),
-        }
+        },
+        headers=next_link(found.next_cursor, page),
     )
 
 

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Body, Query, Response
 from api.deps import ContextDep, PathId, PathName, ReadAccess
 from api.json_body import JsonRoute
 from api.openapi import answers, json_response
-from api.paging import PagingDep, page_of
+from api.paging import LINK_HEADER, PagingDep, next_link, page_of
 from api.routes.front_door import (
     STATE_HEADERS,
     SUBMIT_HEADERS,
@@ -19,6 +19,7 @@ from api.routes.front_door import (
     IdempotencyKey,
     IfNoneMatch,
     LegacyResults,
+    PartialResults,
     PollPrefer,
     ReturnVectors,
     accepted,
@@ -43,9 +44,6 @@ from api.services.history import list_executions
 router = APIRouter(prefix="/v1/retrievers", tags=["executions"], route_class=JsonRoute)
 
 
-LINK = {"Link": "The next page, with rel=next; absent on the last one."}
-
-
 @router.post(
     "/{retriever}/execute",
     summary="Execute a retriever",
@@ -59,6 +57,7 @@ async def execute(
     explain: Annotated[bool, Query(description="Add `explain_plan` to the answer.")] = False,
     skip_cache: Annotated[bool, Query(description="There is no cache yet: no effect.")] = False,
     include_legacy_results: LegacyResults = False,
+    partial_results: PartialResults = True,
     prefer: ExecutePrefer = None,
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
@@ -74,12 +73,13 @@ async def execute(
     summary="Get an execution",
     responses=answers(Execution, 400, 404, 410, 422, headers=STATE_HEADERS) | UNCHANGED,
 )
-async def get_execution(
+async def get(
     retriever: PathName,
     execution_id: PathId,
     access: ReadAccess,
     paging: Annotated[StoredPaging, Query()],
     include_legacy_results: LegacyResults = False,
+    partial_results: PartialResults = True,
     if_none_match: IfNoneMatch = None,
     prefer: PollPrefer = None,
 ) -> Response:
@@ -142,7 +142,7 @@ async def cancelled(context: ContextDep, access: ReadAccess, owner: Owner, execu
     summary="Explain what an execution would do and cost",
     responses=answers(ExplainAnswer, 400, 404, 422),
 )
-async def explain_execution(
+async def explain(
     retriever: PathName,
     context: ContextDep,
     access: ReadAccess,
@@ -157,19 +157,16 @@ async def explain_execution(
 @router.post(
     "/{retriever}/executions/list",
     summary="List a retriever's executions",
-    responses=answers(ExecutionHistory, 404, 422, headers=LINK),
+    responses=answers(ExecutionHistory, 404, 422, headers=LINK_HEADER),
 )
-async def list_of_executions(
+async def list_by_post(
     retriever: PathName,
     context: ContextDep,
     access: ReadAccess,
     paging: PagingDep,
     body: Annotated[ExecutionsListBody | None, Body()] = None,
 ) -> Response:
-    """Newest first. A filter for one status is as quick as `status`.
-
-    Other filters and sorts look at the newest 10,000, and say so when there are more.
-    """
+    """Newest first. Filters and sorts look at the newest 10,000 and say so when there are more."""
     asked = body or ExecutionsListBody()
     page = page_of(paging, asked)
     found = await list_executions(context, access, retriever, asked, page)
@@ -178,4 +175,4 @@ async def list_of_executions(
         "pagination": found.pagination(page.limit),
         "warnings": [*asked.warnings(), *found.warnings],
     }
-    return json_response(answer, headers=found.headers(page.limit))
+    return json_response(answer, headers=next_link(found.next_cursor, page))

@@ -24,6 +24,9 @@ IfNoneMatch = Annotated[
     str | None, Header(alias="If-None-Match", description="An ETag; 304 while nothing has changed.")
 ]
 LegacyResults = Annotated[bool, Query(description="Add `results`, a copy of the documents.")]
+PartialResults = Annotated[
+    bool, Query(description="Show the last finished stage's documents of one that has not gone through.")
+]
 ReturnVectors = Annotated[bool, Query(description="Add each document's vectors to its payload.")]
 
 STATE_HEADERS = {

@@ -44,7 +44,7 @@ class Alive(BaseModel):
     responses=answers(Health) | {503: {"model": Health}},
     openapi_extra=ANONYMOUS,
 )
-async def health(context: ContextDep) -> Response:
+async def readiness(context: ContextDep) -> Response:
     """`degraded` without workers: submits are accepted and wait. 503 when Redis is away."""
     status, body = await context.health.report()
     return json_response(body, status=status, headers={"Retry-After": "2"} if status == 503 else None)

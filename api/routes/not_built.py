@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request
 
 from api.errors import METHODS, NotBuilt
 
-_OPERATIONS = """
+OPERATIONS = """
 PATCH  /collections/{id}/documents/{document_id}/acl
 GET    /retrievers/typeahead
 ANY    /retrievers/benchmarks
@@ -23,9 +23,6 @@ ANY    /alerts
 ANY    /alerts/{rest:path}
 GET    /analytics/retrievers/{rest:path}
 POST   /analytics/retrievers/{rest:path}
-POST   /tasks/list
-GET    /tasks/{task_id}
-DELETE /tasks/{task_id}
 GET    /discovery/schema
 ANY    /evaluations
 ANY    /evaluations/score
@@ -48,7 +45,7 @@ async def not_built(request: Request) -> None:
     raise NotBuilt(f"{request.method} {request.url.path} is not built yet; /docs lists what is")
 
 
-for _line in _OPERATIONS.split("\n"):
+for _line in OPERATIONS.split("\n"):
     if _line:
         _method, _path = _line.split()
         router.add_api_route(_path, not_built, methods=list(METHODS) if _method == "ANY" else [_method])

@@ -17,6 +17,6 @@ router = APIRouter(prefix="/v1/retrievers/stages", tags=["stages"])
     responses=answers(list[StageDescription], 503),
     openapi_extra=ANONYMOUS,
 )
-async def stages(context: ContextDep) -> Response:
+async def list_all(context: ContextDep) -> Response:
     """What the workers can run, with the JSON Schema of each stage's parameters."""
     return json_response(await context.catalogue.describe())

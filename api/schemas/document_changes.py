@@ -18,7 +18,10 @@ UpdateData = Annotated[
 ]
 NewFields = Annotated[
     dict[str, Any],
-    Field(description="Fields to replace. `metadata` is merged key by key, and null drops a key of it."),
+    Field(
+        description="Fields to replace. `metadata` is merged key by key, and null drops a key of it.",
+        examples=[{"title": "Emma", "year": 1816, "metadata": {"checked": True}}],
+    ),
 ]
 
 

@@ -82,11 +82,9 @@ class NamespaceListBody(DocumentListBody):
     """The same for several collections, in one order."""
 
     collection_ids: Annotated[
-        list[str] | None,
+        Annotated[list[str], Field(min_length=1, max_length=COLLECTIONS_MAX)] | None,
         BeforeValidator(_several),
         Field(
-            min_length=1,
-            max_length=COLLECTIONS_MAX,
             validation_alias=AliasChoices("collection_ids", "collection_id", "collections"),
             description="Ids or names; all collections of the namespace when left out.",
         ),

@@ -242,7 +242,9 @@ class Document(BaseModel):
     searchable_at: Annotated[
         str | None, Field(description="Since when all searches find it; null until its text is embedded.")
     ]
-    internal: Annotated[dict[str, Any], Field(alias="_internal")]
+    internal: Annotated[
+        dict[str, Any], Field(alias="_internal", description="Left out where a list's `select` does so.")
+    ] = {}
 
 
 class DocumentBatch(BaseModel):

@@ -95,6 +95,15 @@ class RunBody(RequestModel):
             found.append("pagination was given, so limit was ignored")
         return found
 
+    def page_warnings(self) -> list[str]:
+        """As `warnings`, of a body whose token leads to a page of a stored result: nothing else counts."""
+        given = self.model_fields_set & type(self).model_fields.keys() - {"pagination", "settings"}
+        beside = sorted(name for name in given if getattr(self, name) not in (None, False, {}))
+        found = super().warnings()
+        if beside:
+            found.append(f"a further page is read from the stored result: {', '.join(beside)} had no effect")
+        return found
+
 
 class ExecuteBody(RunBody):
     """POST /v1/retrievers/{retriever}/execute."""

@@ -54,6 +54,9 @@ class Execution(BaseModel):
     error: str | None
     warnings: list[str]
     interpretation: dict[str, Any]
+    is_partial: bool = Field(description="The documents are those of a stage before the last.")
+    partial_from_stage: str | None = Field(description="Of which stage.")
+    resumed_from_stage: str | None = Field(description="Where the newest attempt went on after a crash.")
 
 
 class CancelAnswer(BaseModel):

@@ -10,10 +10,14 @@ from api.schemas.common import Degraded, Pagination, Printable, RequestModel
 
 
 class BudgetLimits(RequestModel):
-    """Going over one fails the execution."""
+    """Going over one fails the execution; over the time, it may end with what there is instead."""
 
     max_credits: Annotated[float | None, Field(ge=0, allow_inf_nan=False)] = None
     max_time_ms: Annotated[int | None, Field(ge=0)] = None
+    on_deadline: Annotated[
+        Literal["fail", "partial"],
+        Field(description="partial: at max_time_ms end as degraded, with the last stage's documents."),
+    ] = "fail"
 
 
 def _refuse_budget(value: Any) -> Any:

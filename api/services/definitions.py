@@ -46,4 +46,8 @@ def definition_of(
 
 
 def budget_of(limits: BudgetLimits | None) -> dict[str, Any] | None:
-    return None if limits is None else {"max_credits": limits.max_credits, "max_time_ms": limits.max_time_ms}
+    """As a definition keeps them; None: there are none."""
+    if limits is None:
+        return None
+    kept: dict[str, Any] = {"max_credits": limits.max_credits, "max_time_ms": limits.max_time_ms}
+    return kept if limits.on_deadline == "fail" else kept | {"on_deadline": limits.on_deadline}

@@ -74,7 +74,7 @@ def wait_reason(context: ApiContext, stored: StoredExecution) -> str | None:
     """Why a pending execution does not run yet; await `learn_wait_reason` first."""
     if stored.status != "pending":
         return None
-    return "no_worker_online" if context.health.workers_online_cached == 0 else "queued"
+    return "no_worker_online" if context.health.workers_online == 0 else "queued"
 
 
 async def replayed(context: ApiContext, execution_id: str, wait_s: float) -> StoredExecution:

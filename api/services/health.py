@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -18,7 +20,7 @@ from shared.settings import Settings
 from shared.stores.reads import reading
 
 _TTL_S = 1.0
-_HEARTBEATS_MISSED = 3
+HEARTBEATS_MISSED = 3  # by a worker that no longer counts as online
 _SWEEPS_MISSED = 10
 VERSION = version("kennel")
 
@@ -32,17 +34,24 @@ class Load:
 
 
 class HealthService:
-    def __init__(self, redis: RedisLink, settings: Settings) -> None:
+    def __init__(
+        self, redis: RedisLink, settings: Settings, *, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
         self._redis = redis
         self._settings = settings
-        self._load: TtlCache[str, Load | KennelError] = TtlCache(max_entries=1, ttl_s=_TTL_S)
+        self._load: TtlCache[str, Load | KennelError] = TtlCache(
+            max_entries=1, ttl_s=_TTL_S, monotonic=monotonic
+        )
         self._asking = asyncio.Lock()
+        self._seen: Load | None = None
 
     @property
-    def workers_online_cached(self) -> int | None:
-        """Workers online within the last second; None when that was not asked."""
-        load = self._load.get("load")
-        return load.workers_online if isinstance(load, Load) else None
+    def workers_online(self) -> int | None:
+        """As they were when `load` last had an answer; None when it never had.
+
+        However long ago that is: what is known ends with newer knowledge, not in the middle of an answer.
+        """
+        return self._seen.workers_online if self._seen else None
 
     async def load(self) -> Load:
         """Workers and queue, at most a second old; a failure is remembered as long.
@@ -60,10 +69,11 @@ class HealthService:
         return load
 
     async def _ask(self) -> Load | KennelError:
-        silence_ms = self._settings.heartbeat_ms * _HEARTBEATS_MISSED
+        silence_ms = self._settings.heartbeat_ms * HEARTBEATS_MISSED
         try:
             with reading():
-                return Load(*await self._redis.fcall("online", silence_ms, *QUEUES))
+                self._seen = Load(*await self._redis.fcall("online", silence_ms, *QUEUES))
+                return self._seen
         except KennelError as error:
             return error
 

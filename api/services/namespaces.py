@@ -168,6 +168,14 @@ class NamespaceService:
         self._start_purge(namespace_id)
         return task_id
 
+    async def ids(self) -> list[str]:
+        """Every namespace, newest first."""
+        return await self._store.ids(keys.INSTALLATION)
+
+    async def deletion(self, task_id: str) -> tuple[str, bool] | None:
+        """(namespace id, whether it is over) of the deletion that is this task; None: it is none."""
+        return await self._deleted.of_task(task_id)
+
     async def resume_purges(self) -> None:
         """Start again what a process that died left behind."""
         for namespace_id in await self._deleted.waiting():

@@ -34,15 +34,20 @@ def paging_of(query: Mapping[str, Sequence[str]]) -> StoredPaging | None:
 
 
 async def further_page(
-    context: ApiContext, access: Access, owner: Owner, execution_id: str, page: Page
+    context: ApiContext,
+    access: Access,
+    owner: Owner,
+    execution_id: str,
+    page: Page,
+    warnings: Sequence[str],
 ) -> StoredExecution:
-    """The page that the token of an earlier answer leads to.
+    """The page that the token of an earlier answer leads to; `warnings` are added to those of the run.
 
     Raises:
         NotFound, Gone: as `read`.
     """
     stored = await read(context, access, owner, execution_id)
-    return await with_page(context, access, owner, stored, page)
+    return await with_page(context, access, owner, stored, page, warnings)
 
 
 async def with_paging(
@@ -60,7 +65,12 @@ async def with_paging(
 
 
 async def with_page(
-    context: ApiContext, access: Access, owner: Owner, stored: StoredExecution, page: Page
+    context: ApiContext,
+    access: Access,
+    owner: Owner,
+    stored: StoredExecution,
+    page: Page,
+    warnings: Sequence[str] = (),
 ) -> StoredExecution:
     """An ended execution with another page of its result. Raises Gone when that has just expired."""
     execution_id = stored.execution_id
@@ -75,5 +85,6 @@ async def with_page(
     following = next_cursor(execution_id, page, total, await context.cursors.secret())
     detail["documents"] = documents
     detail["total_returned"] = len(documents)
+    detail["warnings"] = [*detail["warnings"], *warnings]
     detail["pagination"] = pagination_of(page, total, len(documents), following)
     return replace(stored, detail=b"," + orjson.dumps(detail)[1:])

@@ -153,6 +153,10 @@ class RetrieverService:
         """
         return await self._delete(namespace_id, await self._store.get(namespace_id, id_or_name))
 
+    async def ids(self, namespace_id: str) -> list[str]:
+        """Every retriever of the namespace, newest first."""
+        return await self._store.ids(namespace_id)
+
     async def delete_all(self, namespace_id: str) -> None:
         """Every retriever of a namespace that is hidden already, and what was to run ad hoc there."""
         await self._cancel_pending(ids.adhoc_retriever_id(namespace_id), _NAMESPACE_DELETED_REASON)

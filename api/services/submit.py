@@ -85,7 +85,7 @@ async def submit(
     if body.pagination is not None:
         stored_page = body.pagination.stored(await context.cursors.secret())
         if stored_page is not None:
-            return await further_page(context, access, owner, *stored_page)
+            return await further_page(context, access, owner, *stored_page, body.page_warnings())
     if options.return_vectors:
         body.return_vectors = True
     extra: Mapping[str, Any] | None = None

@@ -20,5 +20,5 @@ MEASURES: dict[str, Callable[[Bench], list[Row]]] = {
     "ingest": ingest.measure,
     "history": history.measure,
 }
-# Minutes each, so only by their names (`make bench-search`, `make bench-ingest`, `make bench-history`).
+# Minutes each, so only by their names (`make bench-search`, `make bench-history` …).
 ON_REQUEST = frozenset({"search", "ingest", "history"})

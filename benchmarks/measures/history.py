@@ -1,227 +1,129 @@
-"""Lists of executions over a short and a long history: cost of a call, what Redis does for it, memory."""
+"""The list of a retriever's executions: a long history beside a short one, and what an ended one takes."""
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, cast
+from collections.abc import Mapping
+from typing import Any
 
-import redis
+import orjson
 
 from benchmarks.bench import Bench, Timed, in_turns
 from benchmarks.client import Client
 from benchmarks.figures import Row, Target, at_most
-from benchmarks.finished import Sample, fill_history, submit_copies
-from benchmarks.kennel_side import Kennel
-from benchmarks.measures.latency import must_be_done
-from benchmarks.processes import wait_for
-from benchmarks.retrievers import Retriever, make_noop
-from benchmarks.servers import QUERY, START_S
-from shared import broker, ids, keys
-from shared.models.execution import Status
-from shared.packing import unpacked
+from benchmarks.finished import Sample, fill_history
+from benchmarks.kennel_side import Kennel, detail_after
+from benchmarks.retrievers import STAGE_NAMES, Retriever
+from benchmarks.servers import QUERY
+from shared import ids
+from shared.models.execution import ExecutionRequest, Status, figures
 from shared.stores.executions import Submission
-from shared.stores.ledger import Ledger, Outcome
+from shared.stores.ledger import Outcome
 
-SHORT = 1_000
-_ENDS = (*[Status.COMPLETED] * 7, Status.DEGRADED, Status.FAILED, Status.CANCELLED)
-_OPEN = 20  # executions that wait, and as many that run
-_BYTES_MAX = 2_048
-_MEASURED = 500  # executions whose keys are asked for their size
-_NOTED_US = 100  # a function that takes less is shown as this
-_CONDITION = {"field": "total_processed", "operator": "lt", "value": 1}
-_SORT = {"field": "query_summary", "direction": "asc"}
-
-
-@dataclass(frozen=True, slots=True)
-class _List:
-    """A list to ask for; `target` bounds its cost over the long history by that over the short one."""
-
-    name: str
-    body: Mapping[str, Any]
-    target: Target | None = None
-    second_page: bool = False
-
-
-_LISTS = [
-    _List("default order", {}, at_most(3)),
-    *(_List(f"status {status}", {"status": status}, at_most(3)) for status in Status),
-    _List("status by a filter tree", {"filters": {"status": "completed"}}, at_most(3)),
-    _List("second page by its cursor", {"status": "completed"}, at_most(3), second_page=True),
-    _List("1,000 lines", {"limit": 1_000}, at_most(3)),
-    _List("behind 10,000", {"status": "completed", "offset": 10_000}),
-    _List("another filter", {"filters": _CONDITION}),
-    _List("another filter, of one status", {"status": "failed", "filters": _CONDITION}),
-    _List("another order", {"sorts": [_SORT]}),
-]
-
-
-class _History:
-    """A retriever with executions, and the lists asked of it."""
-
-    def __init__(self, client: Client, retriever: Retriever) -> None:
-        self._client = client
-        self._path = f"{retriever.path}/executions/list"
-
-    def asked(self, each: _List) -> tuple[str, Mapping[str, Any]]:
-        """Path and body of the call."""
-        if not each.second_page:
-            return self._path, each.body
-        cursor = self.answer(self._path, each.body)["pagination"]["next_cursor"]
-        return f"{self._path}?cursor={cursor}", each.body
-
-    def answer(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
-        return self._client.call("POST", path, body)
-
-    def timed(self, each: _List) -> Timed:
-        path, body = self.asked(each)
-        return Timed(lambda: self.answer(path, body))
+_SHORT = 1_000
+_REPETITIONS = 30
+_GROUP = "list of executions, a history of {:,} beside one of 1,000"
+_ENDED = (Status.COMPLETED, Status.COMPLETED, Status.COMPLETED, Status.FAILED, Status.CANCELLED)
+# Of what is answered by index, the cost must not grow with the history; the others look at 10,000 at most.
+_INDEXED: Mapping[str, dict[str, Any]] = {
+    "newest first": {},
+    "status": {"status": "failed"},
+    "filter of a status": {"filters": {"field": "status", "operator": "eq", "value": "failed"}},
+}
+_SCANNED: Mapping[str, dict[str, Any]] = {
+    "another filter": {"filters": {"field": "credits_used", "operator": "gt", "value": 0.02}},
+    "another order": {"sorts": [{"field": "duration_ms", "direction": "desc"}]},
+}
+_PAGE = "?limit=20"
+_MEMORY = Target("value", "≤", 2_048)
 
 
 def measure(bench: Bench) -> list[Row]:
-    """No worker runs while lists are asked for."""
-    kennel, count = bench.kennel, bench.effort.history
-    namespace_id = kennel.retrievers.noop.namespace_id
-    with contextlib.closing(kennel.client(namespace_id)) as client:
-        short, long = (make_noop(client, namespace_id, f"history-{each}") for each in ("short", "long"))
-        sample = _sample(kennel, client, short)
-    server = kennel.redis.client
-    _fill(kennel, short, sample, SHORT)
-    used_before = _used_bytes(server)
-    made = _fill(kennel, long, sample, count)
-    used = (_used_bytes(server) - used_before) / count
-    _open(kennel, [short, long], sample)
-    with contextlib.closing(kennel.client(namespace_id)) as client:
-        histories = _History(client, short), _History(client, long)
-        rows = _costs(bench, histories, count) + _commands(server, histories, count)
-    return rows + _memory(server, long, made, used)
-
-
-def _sample(kennel: Kennel, client: Client, retriever: Retriever) -> Sample:
-    """A real execution: what the API stored it with, and what its worker wrote at the end."""
-    path = f"{retriever.path}/execute"
-    execution_id = client.call("POST", path, {"inputs": {"query": QUERY}})["execution_id"]
-    before = _record(kennel.redis.client, execution_id)
-    with kennel.worker() as worker:
-        wait_for(
-            lambda: client.call("GET", "/v1/health")["workers_online"], worker, START_S, "a worker online"
-        )
-        poll = f"{retriever.path}/executions/{execution_id}"
-        must_be_done(client.call("GET", poll, **{"Prefer": "wait=20"}))
-    after = _record(kennel.redis.client, execution_id)
-    submission = Submission(
-        execution_id=execution_id,
-        namespace_id=retriever.namespace_id,
-        retriever_id=retriever.retriever_id,
-        version=int(before["version"]),
-        request=before["request"],
-        head=before["head"],
-        detail=unpacked(before["detail"]),
-        first_stage=before["first_stage"],
-        shadow=before["shadow"],
-        figures=before["figures"],
-        about=before["about"],
-        collection_ids=[],
-    )
-    detail = unpacked(after["detail"])
-    _, _, profile = after["profile"].partition(b" ")  # behind the version
-    outcome = Outcome(Status.COMPLETED, None, 3, detail, before["figures"], profile=profile)
-    return Sample(submission, outcome)
-
-
-def _record(client: redis.Redis, execution_id: str) -> dict[str, bytes]:
-    fields = cast(dict[bytes, bytes], client.hgetall(keys.execution(execution_id)))
-    return {name.decode(): value for name, value in fields.items()}
-
-
-def _fill(kennel: Kennel, retriever: Retriever, sample: Sample, count: int) -> list[str]:
-    of_retriever = sample.of(retriever.retriever_id)
-    return list(fill_history(kennel.redis.client, kennel.settings, of_retriever, count, _ENDS))
-
-
-def _open(kennel: Kennel, retrievers: Sequence[Retriever], sample: Sample) -> None:
-    """Some that run and some that wait; nobody sweeps, so they stay as they are."""
-    ledger = Ledger(kennel.redis.client, kennel.settings, "bench")
-    for retriever in retrievers:
-        made = [ids.execution_id() for _ in range(2 * _OPEN)]
-        asyncio.run(submit_copies(kennel.settings, sample.of(retriever.retriever_id), made))
-        for each in made[:_OPEN]:
-            ledger.claim(each)
-    kennel.redis.client.delete(broker.QUEUE_NORMAL)
-
-
-def _costs(bench: Bench, histories: tuple[_History, _History], count: int) -> list[Row]:
-    group = f"list of executions: {count:,} beside {SHORT:,} in the history"
-    rows = []
-    for each in _LISTS:
-        long, short = histories[1].timed(each), histories[0].timed(each)
-        for timed in (long, short):
-            timed.act()
-        for timed in in_turns(bench.effort.repetitions, [long, short]):
-            timed.take()
-        rows.append(Row(group, each.name, "ms", long.taken_ms, short.taken_ms, each.target))
-    return rows
-
-
-def _commands(client: redis.Redis, histories: tuple[_History, _History], count: int) -> list[Row]:
-    """What the server itself counts: functions called, and the longest of them."""
-    group = f"Redis, for one call over {count:,} beside {SHORT:,}"
-    rows: list[Row] = []
-    client.config_set("slowlog-log-slower-than", _NOTED_US)
-    for each in _LISTS:
-        (long, longest_ms, warnings), (short, _, _) = (
-            _watched(client, history, each) for history in histories[::-1]
-        )
-        rows += [
-            Row(group, f"{each.name}: calls", "", [long], [short]),
-            Row(group, f"{each.name}: longest", "ms", [longest_ms]),
-        ]
-        for warning in warnings:
-            print(f"\n  {each.name}: {warning}", end=" ")
-    return rows
-
-
-def _watched(client: redis.Redis, history: _History, each: _List) -> tuple[int, float, Sequence[str]]:
-    """(functions called, the longest of them in ms, warnings of the answer) of one call.
-
-    What the server did not note took less than `_NOTED_US`.
-    """
-    path, body = history.asked(each)
-    client.config_resetstat()
-    client.slowlog_reset()
-    answer = history.answer(path, body)
-    calls = client.info("commandstats")["cmdstat_fcall"]["calls"]
-    noted = [entry["duration"] for entry in client.slowlog_get(128) if entry["command"].startswith(b"FCALL")]
-    return calls, max(noted, default=_NOTED_US) / 1_000, answer["warnings"]
-
-
-def _memory(client: redis.Redis, retriever: Retriever, made: Sequence[str], used_bytes: float) -> list[Row]:
-    group = "memory of an ended execution that has no documents"
-    some = made[:: max(1, len(made) // _MEASURED)]
-    lists = [keys.history(retriever.retriever_id, each) for each in (None, *dict.fromkeys(_ENDS))]
-    parts = {
-        "record": _mean_bytes(client, [keys.execution(each) for each in some]),
-        "summary": _mean_bytes(client, [keys.summary(each) for each in some]),
-        "its places in the lists": sum(_bytes(client, each) for each in lists) / len(made),
-    }
-    target = Target("value", "≤", _BYTES_MAX)
+    kennel = bench.kennel
+    short, long = kennel.retrievers.sleep, kennel.retrievers.noop
+    fill_history(kennel.redis.client, kennel.settings, _sample(short), _SHORT, _ENDED)
+    before = _used_bytes(kennel)
+    count = bench.effort.history
+    fill_history(kennel.redis.client, kennel.settings, _sample(long), count, _ENDED)
+    each_bytes = (_used_bytes(kennel) - before) / count
+    group = _GROUP.format(count)
+    with contextlib.closing(kennel.client(long.namespace_id)) as client:
+        rows = [_compared(client, group, name, body, long, short) for name, body in _INDEXED.items()]
+        rows.append(_second_page(client, group, long, short))
+        kennel.redis.client.config_set("slowlog-log-slower-than", 500)
+        kennel.redis.client.slowlog_reset()
+        rows += [_compared(client, group, name, body, long, short) for name, body in _SCANNED.items()]
     return [
-        *(Row(group, f"{name}, MEMORY USAGE", "B", [size]) for name, size in parts.items()),
-        Row(group, "sum of these", "B", [sum(parts.values())], target=target),
-        Row(group, "growth of used_memory", "B", [used_bytes], target=target),
+        *rows,
+        Row(group, "longest Redis command meanwhile (> 0.5)", "ms", [_longest_ms(kennel)]),
+        Row(group, "Redis, for each ended execution", "B", [each_bytes], target=_MEMORY),
     ]
 
 
-def _mean_bytes(client: redis.Redis, names: Sequence[str]) -> float:
-    return sum(_bytes(client, each) for each in names) / len(names)
+def _compared(
+    client: Client, group: str, name: str, body: dict[str, Any], long: Retriever, short: Retriever
+) -> Row:
+    timed = {each: Timed(_listing(client, each, body)) for each in (long, short)}
+    for each in in_turns(_REPETITIONS, list(timed.values())):
+        each.take()
+    target = at_most(3) if name in _INDEXED else None
+    return Row(group, name, "ms", timed[long].taken_ms, timed[short].taken_ms, target)
 
 
-def _bytes(client: redis.Redis, key: str) -> int:
-    """Every element counted; 0 for none."""
-    return int(cast(int | None, client.memory_usage(key, samples=0)) or 0)
+def _second_page(client: Client, group: str, long: Retriever, short: Retriever) -> Row:
+    timed = {}
+    for each in (long, short):
+        first = client.call("POST", f"{each.path}/executions/list{_PAGE}", {})
+        cursor = first["pagination"]["next_cursor"]
+        timed[each] = Timed(_listing(client, each, {}, f"&cursor={cursor}"))
+    for each_time in in_turns(_REPETITIONS, list(timed.values())):
+        each_time.take()
+    return Row(group, "second page", "ms", timed[long].taken_ms, timed[short].taken_ms, at_most(3))
 
 
-def _used_bytes(client: redis.Redis) -> int:
-    return int(cast(Mapping[str, Any], client.info("memory"))["used_memory"])
+def _listing(client: Client, retriever: Retriever, body: dict[str, Any], more: str = "") -> Any:
+    return lambda: client.call("POST", f"{retriever.path}/executions/list{_PAGE}{more}", body)
+
+
+def _longest_ms(kennel: Kennel) -> float:
+    return max((entry["duration"] / 1000 for entry in kennel.redis.client.slowlog_get(128)), default=0.0)
+
+
+def _used_bytes(kennel: Kennel) -> int:
+    memory: Mapping[str, int] = kennel.redis.client.info("memory")
+    return memory["used_memory_dataset"]
+
+
+def _sample(retriever: Retriever) -> Sample:
+    """Three no-op stages without a document, asked with inputs of about 200 bytes."""
+    execution_id = ids.execution_id()
+    inputs_hash = "a" * 40
+    head = {
+        "execution_id": execution_id,
+        "retriever_id": retriever.retriever_id,
+        "retriever_name": "noop",
+        "execution_mode": "retriever",
+        "total_stages": len(STAGE_NAMES),
+        "inputs_hash": inputs_hash,
+    }
+    about = {"inputs_hash": inputs_hash, "query_summary": QUERY}
+    submission = Submission(
+        execution_id,
+        retriever.namespace_id,
+        retriever.retriever_id,
+        1,
+        ExecutionRequest({"query": QUERY}, []).to_json(),
+        orjson.dumps(head)[:-1],
+        detail_after(0),
+        orjson.dumps(STAGE_NAMES[0]),
+        b"noop",
+        figures(),
+        orjson.dumps(about)[1:-1],
+        [],
+    )
+    profile = orjson.dumps({name: [0, 0, 0.125] for name in STAGE_NAMES})
+    last = len(STAGE_NAMES)
+    return Sample(
+        submission,
+        Outcome("completed", None, last, detail_after(last), figures(credits_used=0.03), (), profile),
+    )

@@ -15,7 +15,7 @@ from shared.embeddings.models import Task
 from shared.embeddings.openai_answer import vectors_of
 from shared.embeddings.provider import Vectors
 from shared.embeddings.retries import retry_after_s, with_retries
-from shared.errors import EmbeddingRefused, Unavailable
+from shared.errors import EmbeddingRefused, EmbeddingUnusable, Unavailable
 from shared.settings import Settings
 
 # Requests of one call on their way at a time.
@@ -24,6 +24,12 @@ _CONNECT_TIMEOUT_S = 5.0
 # Bytes of a generously indented number in an answer, and of what surrounds the vectors.
 _NUMBER_MAX_BYTES, _FRAME_MAX_BYTES = 64, 100_000
 
+# One text may be to blame for these; others would be answered to any text.
+_TEXT_STATUSES = {
+    HTTPStatus.BAD_REQUEST,
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    HTTPStatus.UNPROCESSABLE_ENTITY,
+}
 _ADVICE: Mapping[int, str] = {
     HTTPStatus.BAD_REQUEST: "check KENNEL_EMBEDDINGS_MODEL, and lower KENNEL_EMBEDDINGS_MAX_CHARS",
     HTTPStatus.UNAUTHORIZED: "check KENNEL_EMBEDDINGS_API_KEY",
@@ -79,7 +85,8 @@ class OpenAICompatible:
 
         Raises:
             Unavailable: no answer in time, 429 or 5xx.
-            EmbeddingRefused: any other status than 2xx, or an answer that is too large or cannot be unpacked.
+            EmbeddingUnusable: a status that every text would get.
+            EmbeddingRefused: any other than 2xx, or an answer that is too large or cannot be unpacked.
         """
         ends_at = time.monotonic() + self._settings.embeddings_timeout_s
         try:
@@ -136,4 +143,5 @@ def _raise_for_status(response: httpx.Response) -> None:
         advice = "redirects are not followed, set KENNEL_EMBEDDINGS_URL to where it leads"
     else:
         advice = _ADVICE.get(status, "its log may say why")
-    raise EmbeddingRefused(f"the embeddings endpoint answers {status}: {advice}")
+    refused = EmbeddingRefused if status in _TEXT_STATUSES else EmbeddingUnusable
+    raise refused(f"the embeddings endpoint answers {status}: {advice}")

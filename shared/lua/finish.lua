@@ -41,8 +41,6 @@ define('finish', function(args)
   record.figures = args[7]
   local retention = retention_from(args, 8)
   if #args > 16 then store_documents(record.id, args, 17, retention.result_ttl_s) end
-  local result = { detail = args[6], next = claim and claim[2] }
-  if args[16] ~= '' then result.profile = redis.call('HGET', KEY.RECORD .. record.id, 'version') .. ' ' .. args[16] end
-  close(record, now, retention, result)
+  close(record, now, retention, { detail = args[6], next = claim and claim[2], profile = args[16] ~= '' and args[16] or nil })
   return answer('finished', claim)
 end)

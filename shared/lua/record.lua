@@ -34,6 +34,11 @@ local function iso(ms)
     math.floor(t / 3600), math.floor(t % 3600 / 60), t % 60, ms % 1000)
 end
 
+-- Append values to a list.
+local function append(list, ...)
+  for _, value in ipairs({ ... }) do list[#list + 1] = value end
+end
+
 local function iso_or_null(ms)
   return ms and '"' .. iso(ms) .. '"' or 'null'
 end
@@ -47,10 +52,10 @@ local function next_sequence(now)
   return sequence
 end
 
-local FIELDS = { 'status', 'retriever', 'queue', 'shadow', 'stage', 'first_stage', 'nonce', 'watchers', 'figures',
-  'about', 'next', 'batch', 'epoch', 'attempts', 'rev', 'seq', 'order', 'created_ms', 'started_ms', 'claimed_ms',
-  'spent_ms', 'done', 'written' }
-local FIRST_NUMBER = 13
+local FIELDS = { 'status', 'namespace', 'retriever', 'queue', 'shadow', 'stage', 'first_stage', 'nonce', 'watchers',
+  'figures', 'about', 'next', 'batch', 'epoch', 'attempts', 'rev', 'seq', 'order', 'created_ms', 'started_ms',
+  'claimed_ms', 'spent_ms', 'done', 'written' }
+local FIRST_NUMBER = 14
 
 -- The record's small fields as a table, or nil. One HMGET; head, detail and request are not read.
 local function load(id)
@@ -119,7 +124,6 @@ local function count_in_batch(record)
   local key, now = KEY.BATCH .. record.batch, now_ms()
   redis.call('HINCRBY', key, record.counted, -1)
   redis.call('HINCRBY', key, record.status, 1)
-  record.counted = record.status
   if record.status == 'processing' then redis.call('HSETNX', key, 'started_ms', int(now)) end
   if TERMINAL[record.status] then count_finished(record.batch, now) end
 end
@@ -130,7 +134,11 @@ local function change(record, fields)
   redis.call('HSET', KEY.RECORD .. record.id, 'status', record.status, 'rev', int(record.rev),
     'state', state_of(record), unpack(fields))
   if record.watchers then wake(record.watchers, record.id .. ' ' .. int(record.rev) .. ' ' .. record.status) end
-  if record.batch and record.status ~= record.counted then count_in_batch(record) end
+  if record.status ~= record.counted then
+    book(record.namespace, record.counted, record.status)
+    if record.batch then count_in_batch(record) end
+    record.counted = record.status
+  end
 end
 
 -- The message of an execution from a template with @ID@, @SEQ@ and @SHADOW@.
@@ -153,12 +161,41 @@ local function duration_ms(record, now)
   return record.spent_ms + (record.claimed_ms and now - record.claimed_ms or 0)
 end
 
--- The line of an execution in the history as it is stored: shared/models/summary.py makes it the summary of the
--- contract. `figures` and `about` are JSON members, the others have no spaces in them.
+-- One line of the history, the summary of the contract. `rest` are JSON members.
+local function line_of(id, retriever, status, created_ms, completed_ms, took_ms, done, rest)
+  return '{"execution_id":"' .. id
+    .. '","retriever_id":"' .. retriever
+    .. '","status":"' .. status
+    .. '","created_at":"' .. iso(created_ms)
+    .. '","completed_at":' .. iso_or_null(completed_ms)
+    .. ',"duration_ms":' .. int(took_ms)
+    .. ',"stages_completed":' .. int(done)
+    .. ',' .. rest .. '}'
+end
+
+-- The line of an ended execution as it is stored: without the names, which are the same in all.
 local function summary_of(record, now)
-  return table.concat({ record.retriever, record.status, int(record.created_ms),
-    record.completed_ms and int(record.completed_ms) or '-', int(duration_ms(record, now)), int(record.done),
-    record.figures .. ',' .. record.about }, ' ')
+  return table.concat({ record.retriever, record.status, int(record.created_ms), int(record.completed_ms),
+    int(duration_ms(record, now)), int(record.done), record.figures .. ',' .. record.about }, ' ')
+end
+
+local SUMMARY_PATTERN = '^(%S+) (%S+) (%d+) (%d+) (%d+) (%d+) (.*)$'
+
+-- The line of an execution that has ended, or nil.
+local function stored_line(id)
+  local summary = redis.call('GET', KEY.SUMMARY .. id)
+  if not summary then return nil end
+  local retriever, status, created, completed, took, done, rest = string.match(summary, SUMMARY_PATTERN)
+  if not retriever then return summary end -- a whole line, of an earlier version
+  return line_of(id, retriever, status, tonumber(created), tonumber(completed), tonumber(took), tonumber(done), rest)
+end
+
+-- The line of one that has not, or nil.
+local function live_line(id, now)
+  local record = load(id)
+  if not record or not record.about then return nil end
+  return line_of(id, record.retriever, record.status, record.created_ms, nil, duration_ms(record, now), record.done,
+    record.figures .. ',' .. record.about)
 end
 
 -- The history of a retriever is its newest history_max executions, in one list of all and one for each status but
@@ -208,7 +245,7 @@ end
 
 -- What an ended record keeps as it is; `change` writes the rest of it. A hash that has held more fields keeps
 -- their room, so it is written anew. `detail` is read only when it is not written: it may be large.
-local KEPT = { 'namespace', 'retriever', 'epoch', 'head' }
+local KEPT = { 'namespace', 'retriever', 'version', 'epoch', 'head' }
 
 -- The one way into a terminal status, which the caller has set on the record.
 -- `result` may have detail, profile and next; without a detail the last published one stays.
@@ -219,9 +256,8 @@ local function close(record, now, retention, result)
   local key = KEY.RECORD .. record.id
   result.detail = result.detail or redis.call('HGET', key, 'detail')
   local fields = {}
-  local function keep(name, value) fields[#fields + 1], fields[#fields + 2] = name, value end
-  for i, value in ipairs(redis.call('HMGET', key, unpack(KEPT))) do keep(KEPT[i], value) end
-  for name, value in pairs(result) do keep(name, value) end
+  for i, value in ipairs(redis.call('HMGET', key, unpack(KEPT))) do append(fields, KEPT[i], value) end
+  for name, value in pairs(result) do append(fields, name, value) end
   redis.call('DEL', key)
   change(record, fields)
   redis.call('EXPIRE', key, retention.result_ttl_s)

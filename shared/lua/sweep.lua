@@ -64,6 +64,12 @@ local function lost_before(queue, now, window_ms)
   return math.min(old, mark)
 end
 
+local function send_again(record, now, template)
+  record.seq = next_sequence(now)
+  redis.call('HSET', KEY.RECORD .. record.id, 'seq', int(record.seq))
+  enqueue(record, template, 'RPUSH')
+end
+
 local function send_lost(queue, now, args)
   local before = lost_before(queue, now, tonumber(args[4]))
   if not before then return 0 end
@@ -71,9 +77,7 @@ local function send_lost(queue, now, args)
   for _, id in ipairs(ids) do
     local record = load(id)
     if record and record.status == 'pending' then
-      record.seq = next_sequence(now)
-      redis.call('HSET', KEY.RECORD .. id, 'seq', int(record.seq))
-      enqueue(record, args[1], 'RPUSH')
+      send_again(record, now, args[1])
     else
       redis.call('ZREM', KEY.PENDING .. queue, id)
     end

@@ -72,6 +72,7 @@ class Claim:
     namespace_id: str
     request: ExecutionRequest
     definition: bytes = b""  # ad-hoc only: what to run; else it is the retriever's version
+    waited_ms: int = 0  # in the queue, by the clock of Redis
 
 
 # Of one completed execution: stage name -> (documents in, documents out, duration in ms).
@@ -94,6 +95,7 @@ class Budget:
 
     max_credits: float | None = None
     max_time_ms: int | None = None
+    on_deadline: str = "fail"  # or "partial": end as degraded, with the documents so far
 
     def report(self, credits_used: float, time_used_ms: float) -> dict[str, Any]:
         remaining = None if self.max_credits is None else max(0.0, round(self.max_credits - credits_used, 6))
@@ -122,6 +124,8 @@ class Detail:
     completeness: Mapping[str, str] = field(default_factory=dict)
     warnings: Sequence[str] = ()
     interpretation: Mapping[str, Any] = field(default_factory=dict)
+    partial_from_stage: str | None = None  # whose documents these are, when it has not gone through
+    resumed_from_stage: str | None = None  # where the attempt before it went on
 
     def to_json(self) -> bytes:
         """The members as JSON, from the comma on: the end of the answer's object."""
@@ -139,6 +143,9 @@ class Detail:
             "degraded": self.degraded,
             "warnings": self.warnings,
             "interpretation": self.interpretation,
+            "is_partial": self.partial_from_stage is not None,
+            "partial_from_stage": self.partial_from_stage,
+            "resumed_from_stage": self.resumed_from_stage,
             "cache_hit": False,
             "optimization_applied": False,
         }
@@ -190,5 +197,6 @@ def figures(*, credits_used: float = 0.0, processed: int = 0, returned: int = 0)
             "credits_used": round(credits_used, 6),
             "total_processed": max(processed, returned),
             "total_returned": returned,
+            "cache_hit_rate": 0.0,
         }
     )[1:-1]

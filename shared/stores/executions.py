@@ -13,8 +13,7 @@ from shared import broker, keys
 from shared.errors import Conflict, Gone, LimitExceeded, NotFound, OutcomeUnknown
 from shared.models.batch import UPLOAD_SILENCE_MS, BatchPlace
 from shared.models.execution import TERMINAL, StageProfile, Status, profile_from
-from shared.models.summary import summary_line
-from shared.packing import packed, unpacked
+from shared.packing import unpacked
 from shared.redis_link import RedisLink
 from shared.settings import Settings
 from shared.stores.reads import reading
@@ -155,7 +154,7 @@ class ExecutionStore:
             broker.QUEUE_NORMAL,
             submission.request,
             submission.head,
-            packed(submission.detail),
+            submission.detail,
             submission.first_stage,
             submission.shadow,
             submission.figures,
@@ -212,8 +211,8 @@ class ExecutionStore:
     async def tombstone(self, execution_id: str) -> bytes | None:
         """The summary (JSON) that outlives an ended execution, or None: it never existed, or long ago."""
         with reading():
-            stored = await self._redis.execute("GET", keys.summary(execution_id))
-        return summary_line(execution_id, stored) if stored else None
+            line: bytes | None = await self._redis.fcall("tombstone", execution_id)
+            return line
 
     async def documents(self, execution_id: str, offset: int, limit: int) -> tuple[int, list[bytes]]:
         """(how many there are, a slice of them as JSON) of a stored result of more than one page.
@@ -227,6 +226,17 @@ class ExecutionStore:
                 self._redis.execute("LRANGE", key, offset, offset + limit - 1),
             )
         return int(total), rows
+
+    async def kept(self, execution_id: str) -> tuple[str, int, bytes] | None:
+        """(stage, how many documents it left, the first of them as a JSON array) of the last checkpoint.
+
+        None: there is none, or the run has ended by itself.
+        """
+        with reading():
+            stage, total, rows = await self._redis.execute(
+                "HMGET", keys.checkpoint(execution_id), "stage", "total", "rows"
+            )
+        return None if stage is None else (stage.decode(), int(total), rows)
 
     async def history(
         self,
@@ -260,8 +270,31 @@ class ExecutionStore:
                 self._settings.summary_ttl_s,
             )
         total, *flat = reply
-        rows = zip(flat[::3], flat[1::3], flat[2::3], strict=True)
-        return int(total), [(int(at), summary_line(each.decode(), stored)) for at, each, stored in rows]
+        return int(total), [(int(flat[i]), flat[i + 1]) for i in range(0, len(flat), 2)]
+
+    async def newest(
+        self, retriever_ids: Sequence[str], status: Status | None, *, below: int | None, limit: int
+    ) -> tuple[int, list[tuple[int, bytes]]]:
+        """As `history`, of several retrievers in one order. One round trip."""
+        with reading():
+            reply = await self._redis.fcall(
+                "newest",
+                status or "",
+                "" if below is None else below,
+                limit,
+                self._settings.summary_ttl_s,
+                *retriever_ids,
+            )
+        total, *flat = reply
+        return int(total), [(int(flat[i]), flat[i + 1]) for i in range(0, len(flat), 2)]
+
+    async def places_ahead(self, execution_id: str) -> int | None:
+        """How many pending executions will be taken before this one; None: it is not in the queue."""
+        with reading():
+            ahead: int | None = await self._redis.execute(
+                "ZRANK", keys.pending(broker.QUEUE_NORMAL), execution_id
+            )
+        return ahead
 
     async def profiles(self, retriever_id: str, version: int, *, count: int) -> list[StageProfile]:
         """Of the newest `count` completed executions, those that ran this version, newest first."""

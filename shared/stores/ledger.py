@@ -7,14 +7,15 @@ outage of the server for `patience_s`. See docs/record.md.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import orjson
 import redis
 
-from shared import broker
+from shared import broker, keys
 from shared.models.execution import Claim, ExecutionRequest
 from shared.packing import packed
 from shared.redis_sync import Argument, Functions, text, texts, through_outage
@@ -24,7 +25,7 @@ _PATIENCE_S = 60.0
 _PROGRESS_PATIENCE_S = 1.0
 _NEXT_TRIES = 4  # messages of ended executions skipped in one finish
 _SWEEP_BATCH = 100
-_LOST_WINDOW_MS = 5_000
+LOST_WINDOW_MS = 5_000  # a lost message is noticed after one to two of these
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,14 @@ class Outcome:
     figures: bytes
     documents: Sequence[bytes] = ()  # the whole result, when it is more than the page in `detail`
     profile: bytes = b""  # what each stage did, for estimates: see StageProfile
+
+
+@dataclass(frozen=True, slots=True)
+class Measurements:
+    """What is to be added to which fields of `kennel:metrics`. The token tells a repeat from the next."""
+
+    token: str
+    amounts: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +67,7 @@ class Ledger:
 
     def __init__(self, client: redis.Redis, settings: Settings, worker: str, process: str = "") -> None:
         """`worker` is the name that counts as online; `process` the one of its processes that claims here."""
+        self._client = client
         self._functions = Functions(client)
         self._settings = settings
         self.worker = worker
@@ -75,15 +85,30 @@ class Ledger:
         return _claim(reply)
 
     def heartbeat(
-        self, held: Sequence[tuple[str, int]], *, patience_s: float, stopping: bool = False
+        self,
+        held: Sequence[tuple[str, int]],
+        *,
+        patience_s: float,
+        stopping: bool = False,
+        measurements: Measurements | None = None,
     ) -> list[str]:
         """Renew the leases of (execution id, epoch); returns the ids that are lost.
 
-        The worker counts as online from now on, unless it is `stopping`.
+        The worker counts as online from now on, unless it is `stopping`. Measurements with the token of the
+        last ones are not added again.
         """
-        flat: list[Argument] = [part for pair in held for part in pair]
-        worker = "" if stopping else self.worker
-        reply = self._call("heartbeat", worker, self._settings.lease_ms, *flat, patience_s=patience_s)
+        token, amounts = (measurements.token, measurements.amounts) if measurements else ("", {})
+        reply = self._call(
+            "heartbeat",
+            "" if stopping else self.worker,
+            self._settings.lease_ms,
+            self._process,
+            token,
+            len(amounts),
+            *_flattened(amounts.items()),
+            *_flattened(held),
+            patience_s=patience_s,
+        )
         return texts(reply)
 
     def progress(
@@ -111,6 +136,39 @@ class Ledger:
             patience_s=_PROGRESS_PATIENCE_S,
         )
         return text(word) != "lost"
+
+    def checkpoint(self, claim: Claim, stage: str, total: int, rows: bytes, state: bytes) -> bool:
+        """Keep what a later attempt goes on with; False when it is no longer this attempt's.
+
+        Args:
+            stage: the last one that ended; total: how many documents it left.
+            rows: the first of them as a result shows them, a JSON array.
+
+        As progress, it is not worth a long wait.
+        """
+        word = self._call(
+            "checkpoint",
+            claim.execution_id,
+            claim.epoch,
+            self._settings.result_ttl_s,
+            stage,
+            total,
+            rows,
+            state,
+            patience_s=_PROGRESS_PATIENCE_S,
+        )
+        return text(word) != "lost"
+
+    def checkpoint_state(self, execution_id: str) -> bytes | None:
+        """What an earlier attempt left, if anything."""
+        key = keys.checkpoint(execution_id)
+        state: Any = through_outage(lambda: self._client.hget(key, "state"), patience_s=_PATIENCE_S)
+        found: bytes | None = state
+        return found
+
+    def forget_checkpoint(self, execution_id: str) -> None:
+        """The run has ended; should this be lost, the key ends by itself."""
+        through_outage(lambda: self._client.delete(keys.checkpoint(execution_id)), patience_s=0)
 
     def finish(self, claim: Claim, outcome: Outcome, *, claim_next: bool) -> tuple[bool, Claim | None]:
         """Write the terminal state once; with `claim_next`, take the next execution in the same call.
@@ -153,16 +211,15 @@ class Ledger:
     def sweep(self) -> SweepReport:
         """One pass over leases and queues; repeat while `more`."""
         settings = self._settings
-        error = f"The worker running this execution was lost {settings.max_attempts} times; it was given up."
         reply = self._call(
             "sweep",
             broker.message_template(),
             2 * settings.heartbeat_ms,
             2 * settings.heartbeat_ms + 1_000,
-            _LOST_WINDOW_MS,
+            LOST_WINDOW_MS,
             settings.max_attempts,
             _SWEEP_BATCH,
-            orjson.dumps(error),
+            given_up(settings.max_attempts),
             *self._retention,
             10 * settings.heartbeat_ms,
             self.worker,
@@ -185,12 +242,21 @@ class Ledger:
         return through_outage(lambda: self._functions.call(function, *args), patience_s=patience_s)
 
 
+def given_up(max_attempts: int) -> bytes:
+    """The error (JSON) of an execution whose last attempt was lost."""
+    return orjson.dumps(f"The worker running this execution was lost {max_attempts} times; it was given up.")
+
+
+def _flattened(pairs: Iterable[tuple[str, int]]) -> Iterator[Argument]:
+    """One argument after the other."""
+    return chain.from_iterable(pairs)
+
+
 def _claim(reply: Sequence[bytes]) -> Claim | None:
     if not reply or text(reply[0]) != "claimed":
         return None
-    _, execution_id, epoch, attempt, spent_ms, retriever_id, version, namespace_id, request, definition = (
-        reply
-    )
+    _, execution_id, epoch, attempt, spent_ms, retriever_id, version, namespace_id, *more = reply
+    request, definition, waited_ms = more
     return Claim(
         text(execution_id),
         int(epoch),
@@ -201,4 +267,5 @@ def _claim(reply: Sequence[bytes]) -> Claim | None:
         text(namespace_id),
         ExecutionRequest.from_json(request),
         definition,
+        int(waited_ms),
     )

@@ -194,8 +194,9 @@ class ResourceStore:
 class DeletedNamespaces:
     """Namespaces that are hidden and wait to be purged; survives a crash of the process that purges."""
 
-    def __init__(self, redis: RedisLink) -> None:
+    def __init__(self, redis: RedisLink, *, task_ttl_s: int) -> None:
         self._redis = redis
+        self._task_ttl_s = task_ttl_s
 
     async def hide(self, namespace_id: str, name: str, task_id: str) -> str:
         """Make the namespace disappear at once. Atomic.
@@ -223,7 +224,21 @@ class DeletedNamespaces:
             ]
 
     async def purged(self, namespace_id: str) -> None:
-        await self._redis.execute("HDEL", keys.DELETING, namespace_id)
+        """Its books go with it; what they counted stays in those of the installation."""
+        await self._redis.fcall("namespace_purged", namespace_id, self._task_ttl_s)
+
+    async def of_task(self, task_id: str) -> tuple[str, bool] | None:
+        """(namespace id, whether nothing of it is left) of a deletion; None: there is no such task."""
+        with reading():
+            done, waiting = await asyncio.gather(
+                self._redis.execute("GET", keys.deletion(task_id)),
+                self._redis.execute("HGETALL", keys.DELETING),
+            )
+        if done is not None:
+            return done.decode(), True
+        found = {task: namespace for namespace, task in zip(waiting[::2], waiting[1::2], strict=True)}
+        namespace_id = found.get(task_id.encode())
+        return None if namespace_id is None else (namespace_id.decode(), False)
 
 
 async def cancel_pending(

@@ -104,6 +104,21 @@ def test_a_token_of_another_execution_or_none_is_refused(
     check_error(get_page(client, by_year, execution["execution_id"], scroll_id="x"), 404)
 
 
+def test_a_further_page_says_what_had_no_effect(client: httpx.Client, by_year: str) -> None:
+    first = run(client, by_year, limit=10)
+    token = {"pagination": {"method": "cursor", "cursor": first["pagination"]["cursor"]}}
+    told = [
+        client.post(f"/retrievers/{by_year}/execute", json={**token, **more}).json()["warnings"]
+        for more in ({}, {"inputs": {}, "filters": None}, {"filters": {"AND": []}, "strange": 1})
+    ]
+    assert told[:2] == [[], []]
+    assert [each.split(":")[0] for each in told[2]] == [
+        "the key 'strange' is unknown and was ignored",
+        "a further page is read from the stored result",
+    ]
+    assert told[2][1].endswith("filters had no effect")
+
+
 @pytest.mark.parametrize("method", ["cursor", "scroll"])
 def test_a_token_of_a_result_opens_no_list(client: httpx.Client, by_year: str, method: str) -> None:
     paging = run(client, by_year, pagination={"method": method, "limit": 5})["pagination"]

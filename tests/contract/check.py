@@ -20,7 +20,8 @@ def check_execution(answer: dict[str, Any]) -> ExecutionDetail:
     if seen.status in ("completed", "degraded"):
         assert bool(seen.degraded) == (seen.status == "degraded")
     assert (seen.current_stage is not None) == (seen.status == "processing")
-    assert seen.documents_retained == (seen.status in ("completed", "degraded"))
+    assert seen.documents_retained == (seen.status in ("completed", "degraded") or answer["is_partial"])
+    assert (answer["partial_from_stage"] is not None) == answer["is_partial"]
     assert seen.total_returned == len(seen.documents) == seen.pagination.returned <= seen.pagination.total
     statistics = seen.stage_statistics
     assert len(statistics.stages) <= seen.total_stages

@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import httpx
+import orjson
 
 from tests.contract.scenes import book, failing, run, search, write
 from tests.stack import Stack, create_retriever, execute, gate, poll_until
 
 _DOOMED = 12  # of each kind, to be deleted
+_OWNER = "ada@example.com"  # of keys
 
 # Name of a parameter -> values of it that exist.
 Names = Mapping[str, Sequence[str]]
@@ -33,6 +35,8 @@ class World:
                 deleted = path.rpartition("/")[2].strip("{}") if method == "delete" else ""
                 for parameter in operation.get("parameters", ()):
                     name = parameter["name"]
+                    if name == "execution_id" and "{retriever}" not in path:
+                        name = "adhoc execution_id"
                     values = self.doomed if name == deleted else self.names
                     if name in values:
                         parameter["schema"] = {"enum": list(values[name])}
@@ -47,20 +51,26 @@ def make_world(service: Stack, client: httpx.Client) -> World:
     namespace_id = service.client.get(f"/namespaces/{namespace}").json()["namespace_id"]
     books = [book(number) for number in range(20)] + [{"document_id": "emma"}, {"document_id": "dune"}]
     document_ids = [each["document_id"] for each in books]
-    for name in ("python_docs", "novels"):
-        _collection(client, name)
-        write(client, name, books)
+    collections = [_collection(client, name) for name in ("python_docs", "novels")]
+    for collection in collections:
+        write(client, collection, books)
     searching = _retriever(client, "search_python_docs")
     mixed = create_retriever(client, "mixed", [gate("held"), failing(on_error="skip")])
     broken = create_retriever(client, "broken", [failing()])
+    adhoc = client.post("/retrievers/execute", json={"stages": [search("book")]}).json()["execution_id"]
     return World(
         names={
             "X-Namespace": [namespace_id],
             "namespace": [namespace_id],
-            "collection": ["python_docs", "novels"],
+            "collection": collections,  # ids: a change may give one another name
             "document_id": document_ids[_DOOMED:],
             "retriever": [searching, mixed],
-            "execution_id": [*_executions(client, searching, mixed, broken)],
+            "execution_id": _executions(client, searching, mixed, broken),
+            "adhoc execution_id": [adhoc],
+            "task_id": [adhoc],
+            "batch_id": [_batch(client, searching, "first"), _batch(client, searching, "second")],
+            "user_email": [_OWNER],
+            "key_name": [_key(service, name) for name in _numbered("key", "lasting")],
             "prefer": ["wait=1", "respond-async"],
         },
         doomed={
@@ -68,24 +78,37 @@ def make_world(service: Stack, client: httpx.Client) -> World:
             "collection": [_collection(client, name) for name in _numbered("collection")],
             "retriever": [_retriever(client, name) for name in _numbered("retriever")],
             "document_id": document_ids[:_DOOMED],
+            "key_name": [_key(service, name) for name in _numbered("key")],
         },
     )
 
 
 def _executions(client: httpx.Client, searching: str, mixed: str, broken: str) -> Sequence[str]:
-    """Completed, failed, running, and one without a retriever."""
-    adhoc = client.post("/retrievers/execute", json={"stages": [search("book")]}).json()["execution_id"]
+    """Completed, failed, and running."""
     completed = [
         run(client, searching, inputs={"query": word})["execution_id"] for word in ("book", "trains")
     ]
     failed = run(client, broken)["execution_id"]
     running = execute(client, mixed)
     poll_until(client, mixed, running, lambda e: e["status"] == "processing", "its start")
-    return [*completed, failed, running, adhoc]
+    return [*completed, failed, running]
 
 
-def _numbered(kind: str) -> list[str]:
-    return [f"doomed_{kind}_{number}" for number in range(_DOOMED)]
+def _numbered(kind: str, fate: str = "doomed") -> list[str]:
+    return [f"{fate}_{kind}_{number}" for number in range(_DOOMED)]
+
+
+def _batch(client: httpx.Client, retriever: str, word: str) -> str:
+    lines = "\n".join(orjson.dumps({"inputs": {"query": f"{word} {n}"}}).decode() for n in range(3))
+    made = client.post("/batches", params={"retriever": retriever}, content=lines)
+    batch_id: str = made.raise_for_status().json()["batch_id"]
+    return batch_id
+
+
+def _key(service: Stack, name: str) -> str:
+    body = {"name": name, "permissions": ["read"]}
+    service.client.post(f"/organizations/users/{_OWNER}/api-keys", json=body).raise_for_status()
+    return name
 
 
 def _namespace(service: Stack, name: str) -> str:

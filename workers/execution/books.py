@@ -74,6 +74,8 @@ class Books:
         self.degraded: list[dict[str, Any]] = []
         self.facets: list[dict[str, Any]] = []
         self.awaiting_embedding: int | None = None  # documents that a vector search could not find yet
+        self.partial_from_stage: str | None = None  # whose documents can be read before the end
+        self.resumed_from_stage: str | None = None
 
     def spent_ms(self) -> float:
         """Run time over all attempts."""
@@ -89,6 +91,14 @@ class Books:
         if awaiting is not None:
             self.awaiting_embedding = awaiting + (self.awaiting_embedding or 0)
 
+    def restore(self, entry: StageEntry, counted: Mapping[str, Any]) -> None:
+        """A stage that an earlier attempt ran: in the statistics, and paid."""
+        for name, value in counted.items():
+            setattr(entry, name, value)
+        self.credits_used += entry.credits
+        self.stages_completed += entry.error is None or entry.planned.skip_on_error
+        self.entries.append(entry)
+
     def note_skipped(self, entry: StageEntry) -> None:
         """`on_error: skip` let the run go on without the stage; it will end as degraded."""
         self.degraded.append(
@@ -101,6 +111,18 @@ class Books:
             }
         )
 
+    def note_deadline(self, finished: PlannedStage, reason: str) -> None:
+        """The time was over behind this stage; it will end as degraded."""
+        self.degraded.append(
+            {
+                "resource": "execution",
+                "id": self._claim.execution_id,
+                "reason": f"{reason}; these are the documents of stage {finished.name!r}",
+                "next_step": "Raise max_time_ms, or simplify the stages behind it.",
+                "stage": finished.name,
+            }
+        )
+
     def budget_report(self) -> dict[str, Any]:
         return self._budget.report(self.credits_used, self.spent_ms())
 
@@ -109,9 +131,18 @@ class Books:
         return {entry.planned.name: entry.statistics() for entry in self.entries}
 
     def detail(
-        self, documents: Sequence[Any] | None = None, pagination: Mapping[str, Any] | None = None
+        self,
+        documents: Sequence[Any] | None = None,
+        pagination: Mapping[str, Any] | None = None,
+        *,
+        is_result: bool = False,
     ) -> bytes:
-        """The worker's part of the answer; None: it has no result, not even an empty one."""
+        """The worker's part of the answer.
+
+        Args:
+            documents: None: there are none to show, not even an empty result.
+            is_result: they are those of the last stage.
+        """
         interpretation = dict(self._claim.request.interpretation)
         if self.relaxations:
             interpretation["relaxations"] = self.relaxations
@@ -127,6 +158,8 @@ class Books:
             interpretation=interpretation,
             facets=self.facets,
             completeness=self._completeness(),
+            partial_from_stage=None if is_result else self.partial_from_stage,
+            resumed_from_stage=self.resumed_from_stage,
         ).to_json()
 
     def _completeness(self) -> dict[str, str]:

@@ -96,7 +96,7 @@ def _parsed(snapshot: bytes) -> Definition:
     return Definition(
         body["retriever_name"],
         tuple(_planned(index, stage) for index, stage in enumerate(body["stages"])),
-        Budget(limits.get("max_credits"), limits.get("max_time_ms")),
+        Budget(limits.get("max_credits"), limits.get("max_time_ms"), limits.get("on_deadline") or "fail"),
     )
 
 

@@ -2,28 +2,34 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import traceback
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from shared.documents import CollectionRef, DocumentStore
-from shared.errors import BudgetExceeded, KennelError
+from shared.errors import BudgetExceeded, KennelError, OutOfTime
 from shared.filters import Filter, SortKey, compile_predicate
 from shared.logs import log_event
+from shared.metrics import STAGE_ERRORS, STAGE_TIME
 from shared.models.document import Document
 from shared.models.execution import Budget, Claim, Detail, Status, figures, pagination_of
 from shared.stores.ledger import Outcome
 from workers.context import Embeddings, StageContext
 from workers.documents.selection import Selection
 from workers.execution.books import Books, StageEntry
+from workers.execution.checkpoint import STATE_MAX_BYTES, Checkpoints, Standing
 from workers.execution.definition import Definition, PlannedStage
 from workers.execution.failure import StageFailed
 from workers.execution.rendering import Rendering
 from workers.execution.result import Result
-from workers.lease.run import Run, Stop
+from workers.execution.result_rows import ResultRows
+from workers.lease.run import Checkpoint, Run, Stop
+from workers.meter import Meter
 
 log = logging.getLogger("kennel.pipeline")
 
@@ -47,8 +53,12 @@ class Pipeline:
         cursor_secret: bytes,
         max_time_ms: int,
         result_max_bytes: int,
+        meter: Meter,
+        left_behind: bytes | None = None,
     ) -> None:
+        """`left_behind` is the state that an earlier attempt kept."""
         self._run = run
+        self._meter = meter
         self._claim: Claim = run.claim
         self._definition = definition
         self._store = store
@@ -60,6 +70,9 @@ class Pipeline:
         self._refs = [CollectionRef(self._claim.namespace_id, c) for c in self._claim.request.collection_ids]
         self._books = Books(self._claim, definition.budget)
         self._rendering = Rendering(self._claim, self._books)
+        self._checkpoints = Checkpoints(self._claim, definition, self._books, self._rendering)
+        self._left_behind = left_behind
+        self._finished: tuple[PlannedStage, Sequence[Document]] | None = None
         # Stages whose work is part of the upstream Selection; they end when it is fetched.
         self._unfetched: list[StageEntry] = []
         self._order: Sequence[SortKey] | None = ()
@@ -72,15 +85,76 @@ class Pipeline:
             Stop: the execution must not go on here; nothing is to be written.
         """
         try:
-            condition = self._rendering.filter(self._claim.request.filters, None, ("filters",))
-            upstream: Upstream = Selection(self._refs, where=condition)
-            for planned in self._definition.stages:
+            upstream, first = self._start()
+            for planned in self._definition.stages[first:]:
                 upstream = self._stage(planned, upstream)
+                if isinstance(upstream, list):  # else the stage that fetches them sees to it
+                    self._keep(planned, upstream)
             return self._completed(self._documents(upstream))
+        except OutOfTime as error:
+            return self._out_of_time(error)
         except StageFailed as failure:
             return self._failed(str(failure))
         except KennelError as error:
             return self._failed(error.message)
+
+    # Between attempts
+
+    def _start(self) -> tuple[Upstream, int]:
+        """What the first stage is given, and its index: behind the last checkpoint of an earlier attempt."""
+        standing = self._checkpoints.restore(self._left_behind) if self._left_behind else None
+        if standing is None:
+            condition = self._rendering.filter(self._claim.request.filters, None, ("filters",))
+            return Selection(self._refs, where=condition), 0
+        first = standing.finished + 1
+        self._order, self._searched_feature = standing.order, standing.searched_feature
+        self._finished = self._definition.stages[standing.finished], standing.documents
+        self._books.resumed_from_stage = name = self._definition.stages[first].name
+        self._books.partial_from_stage = self._definition.stages[standing.finished].name
+        self._run.publish(name, self._books.stages_completed, self._books.snapshot)
+        return list(standing.documents), first
+
+    def _keep(self, planned: PlannedStage, documents: Sequence[Document]) -> None:
+        """A stage has ended with these: what can be shown, and gone on with, if the run ends early."""
+        self._finished = planned, documents
+        if planned.index + 1 == len(self._definition.stages):
+            return
+        standing = Standing(planned.index, documents, self._order, self._searched_feature)
+        packed = self._checkpoints.state(standing)
+
+        def state() -> bytes | None:
+            return self._bounded(planned, packed)
+
+        def kept() -> None:
+            self._books.partial_from_stage = planned.name
+            self._run.publish_again()
+
+        rows = partial(self._partial_rows, documents)
+        self._run.keep(Checkpoint(planned.name, len(documents), rows, state, kept))
+
+    def _bounded(self, planned: PlannedStage, packed: Callable[[], bytes]) -> bytes | None:
+        try:
+            state = packed()
+        except TypeError:  # the result will say so, if it comes to that
+            return None
+        if len(state) <= STATE_MAX_BYTES:
+            return state
+        self._books.warnings.append(
+            f"what stage {planned.name!r} returned is too large to be kept ({len(state):,} bytes packed): "
+            "after a crash it runs again"
+        )
+        return None
+
+    def _partial_rows(self, documents: Sequence[Document]) -> bytes:
+        """The first page of what a stage returned, as a result shows it."""
+        shown = documents[: self._claim.request.page.size]
+        writer = ResultRows(
+            self._claim.request, self._claim.namespace_id, self._store, self._result_max_bytes
+        )
+        try:
+            return b"[%s]" % b",".join(writer.write(shown))
+        except (KennelError, StageFailed):
+            return b"[]"
 
     # One stage
 
@@ -149,6 +223,7 @@ class Pipeline:
         """Enter it in the books, tell whoever watches, and stop where the credits are used up."""
         entry.end(error)
         self._books.enter(entry)
+        self._measure(entry)
         self._log(entry)
         if error is not None and not entry.planned.skip_on_error:
             return
@@ -193,6 +268,8 @@ class Pipeline:
                 entry.restart_clock()
             self._ended(entry)
             self._rendering.remember(entry.planned, fetched.documents)
+        if waiting:
+            self._keep(waiting[-1].planned, fetched.documents)
         return fetched.documents
 
     def _narrowed(self, upstream: Upstream, condition: Filter | None) -> Upstream:
@@ -227,10 +304,15 @@ class Pipeline:
         self._run.check()
         spent_ms = self._books.spent_ms()
         if spent_ms > self._max_time_ms:
-            raise BudgetExceeded(
+            raise OutOfTime(
                 f"max_time_ms exceeded: {spent_ms:.0f} ms used of {self._max_time_ms} ms; "
                 "raise the limit or simplify the stages"
             )
+
+    def _measure(self, entry: StageEntry) -> None:
+        stage_id = entry.planned.stage_id
+        self._meter.observe(STAGE_TIME, entry.duration_ms / 1000, stage_id)
+        self._meter.count(STAGE_ERRORS, int(entry.error is not None), stage_id)
 
     def _log(self, entry: StageEntry) -> None:
         log_event(
@@ -255,8 +337,33 @@ class Pipeline:
         )
 
     def _failed(self, message: str) -> Outcome:
+        """With the documents of the last stage that ended, if there are any to show."""
         books = self._books
+        if self._finished is not None:
+            planned, documents = self._finished
+            books.partial_from_stage = planned.name
+            with contextlib.suppress(KennelError, StageFailed):
+                return replace(self._ended_early(documents), status=Status.FAILED, error=message)
+        books.partial_from_stage = None
         return Outcome(Status.FAILED, message, books.stages_completed, books.detail(), books.figures())
+
+    def _out_of_time(self, error: OutOfTime) -> Outcome:
+        """Failed; or, where the retriever asks for it, degraded with what there is."""
+        if self._definition.budget.on_deadline != "partial" or self._finished is None:
+            return self._failed(error.message)
+        planned, documents = self._finished
+        self._books.partial_from_stage = planned.name
+        self._books.note_deadline(planned, error.message)
+        try:
+            return replace(self._ended_early(documents), status=Status.DEGRADED)
+        except (KennelError, StageFailed) as failure:
+            return self._failed(str(failure))
+
+    def _ended_early(self, documents: Sequence[Document]) -> Outcome:
+        result = Result(self._claim, documents, self._order, self._store, is_result=False)
+        return result.outcome(
+            self._books, cursor_secret=self._cursor_secret, max_bytes=self._result_max_bytes
+        )
 
 
 def failed_before_start(claim: Claim, message: str) -> Outcome:

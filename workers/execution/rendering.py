@@ -21,12 +21,12 @@ class Rendering:
     def __init__(self, claim: Claim, books: Books) -> None:
         self._claim = claim
         self._books = books
-        self._outputs: dict[str, Sequence[Document]] = {}  # by stage name
+        self.outputs: dict[str, Sequence[Document]] = {}  # by stage name
         self._aliases: dict[str, Sequence[Document]] = {}
 
     def remember(self, planned: PlannedStage, documents: Sequence[Document]) -> None:
         """What a stage returned, for the templates of later ones."""
-        self._outputs[planned.name] = documents
+        self.outputs[planned.name] = documents
         if planned.output_alias:
             self._aliases[planned.output_alias] = documents
 
@@ -70,7 +70,7 @@ class Rendering:
         stages = self._books.statistics()
         if planned is not None and planned.reads_stages:
             context |= {alias: _readable(documents) for alias, documents in self._aliases.items()}
-            for name, documents in self._outputs.items():
+            for name, documents in self.outputs.items():
                 stages[name]["documents"] = _readable(documents)
         return Scope(inputs=self._claim.request.inputs, context=context, stage=stages)
 

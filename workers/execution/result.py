@@ -28,11 +28,15 @@ class Result:
         documents: Sequence[Document],
         order: Sequence[SortKey] | None,
         store: DocumentStore,
+        *,
+        is_result: bool = True,
     ) -> None:
         """
         Args:
             order: what the documents are ordered by, ties by document id; None = nothing a field tells.
+            is_result: they are those of the last stage, not of one before it.
         """
+        self._is_result = is_result
         self._claim = claim
         self._documents = documents
         collections = {*claim.request.collection_ids, *(each.collection_id for each in documents)}
@@ -46,7 +50,7 @@ class Result:
         rows = writer.write(self._documents)
         shown = rows[page.offset : page.offset + page.size]
         pagination = pagination_of(page, len(rows), len(shown), self._following(page, cursor_secret))
-        detail = books.detail([orjson.Fragment(row) for row in shown], pagination)
+        detail = books.detail([orjson.Fragment(row) for row in shown], pagination, is_result=self._is_result)
         return Outcome(
             Status.DEGRADED if books.degraded else Status.COMPLETED,
             None,

@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol
 
 from redis.exceptions import RedisError
@@ -19,6 +20,20 @@ log = logging.getLogger("kennel.worker")
 
 # Makes (detail, figures) as they are when they are sent, maybe by the keeper's thread.
 Snapshot = Callable[[], tuple[bytes, bytes]]
+
+# What a crash may cost: work that took longer is kept between two stages.
+CHECKPOINT_AFTER_S = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """What a later attempt goes on with. The parts are made when they are written."""
+
+    stage: str  # the last one that ended
+    total: int  # documents that it left
+    rows: Callable[[], bytes]  # the first of them, a JSON array
+    state: Callable[[], bytes | None]  # None: too large, or no JSON
+    kept: Callable[[], None]  # called when it was written
 
 
 class Holder(Protocol):
@@ -59,9 +74,14 @@ class Run:
         self._keeper = keeper
         self._lock = threading.Lock()
         self._number = 0
+        self._telling = threading.Lock()
         self._unsent: tuple[str | None, int, Snapshot] | None = None
+        self._latest: tuple[str | None, int, Snapshot] | None = None
         self._written_at = time.monotonic()  # the claim wrote the first stage
         self._closed = False
+        self._checkpoint: Checkpoint | None = None
+        self._kept_at = self._written_at
+        self.has_checkpoint = claim.epoch > 1  # an earlier attempt may have left one
 
     def check(self) -> None:
         """Raises Stop when this process must let go of the execution."""
@@ -78,7 +98,18 @@ class Run:
         So progress is never later than the interval, even if the next stage takes long, and no stage waits
         for it. What `finish` overtakes is not sent at all. Without an interval every step is sent, at once.
         """
-        self._unsent = (stage, stages_completed, snapshot)
+        with self._telling:
+            self._unsent = self._latest = (stage, stages_completed, snapshot)
+        self._send_soon()
+
+    def publish_again(self) -> None:
+        """What was told last is not all any more: the snapshot says more now."""
+        with self._telling:
+            self._unsent = self._latest
+        if self._latest is not None:
+            self._send_soon()
+
+    def _send_soon(self) -> None:
         if self._keeper.progress_interval_s:
             self._keeper.flush_at(self._written_at + self._keeper.progress_interval_s)
         else:
@@ -100,12 +131,57 @@ class Run:
                 log_event(log, "progress.failed", level=logging.WARNING, error=str(error),
                           execution_id=self.claim.execution_id)  # fmt: skip
 
+    def keep(self, checkpoint: Checkpoint) -> None:
+        """A stage ended, and another follows: write where the run stands, at once or by the keeper.
+
+        Short runs never write: what took less than `CHECKPOINT_AFTER_S` altogether is not worth it.
+        """
+        self._checkpoint = checkpoint
+        due_at = self._kept_at + CHECKPOINT_AFTER_S
+        if time.monotonic() >= due_at:
+            self.save()
+        else:
+            self._keeper.flush_at(due_at)
+
+    def save(self) -> None:
+        """Write the latest checkpoint that is not written yet, if any."""
+        with self._lock:
+            if self._checkpoint is None or self._closed:
+                return
+            checkpoint, self._checkpoint = self._checkpoint, None
+            self._kept_at = time.monotonic()
+            state = checkpoint.state()
+            if state is None:
+                return
+            try:
+                self.lost |= not self._keeper.ledger.checkpoint(
+                    self.claim, checkpoint.stage, checkpoint.total, checkpoint.rows(), state
+                )
+            except (Unavailable, RedisError) as error:  # a crash runs more again
+                log_event(log, "checkpoint.failed", level=logging.WARNING, error=str(error),
+                          execution_id=self.claim.execution_id)  # fmt: skip
+                return
+            self.has_checkpoint = True
+        checkpoint.kept()
+
     def due_at(self) -> float | None:
-        """When the unsent progress must be out (monotonic s), or None."""
-        return None if self._unsent is None else self._written_at + self._keeper.progress_interval_s
+        """When something must be written (monotonic s), or None."""
+        due = []
+        if self._unsent is not None:
+            due.append(self._written_at + self._keeper.progress_interval_s)
+        if self._checkpoint is not None:
+            due.append(self._kept_at + CHECKPOINT_AFTER_S)
+        return min(due, default=None)
+
+    def write_due(self, now: float) -> None:
+        """Whatever is due by then."""
+        if self._checkpoint is not None and self._kept_at + CHECKPOINT_AFTER_S <= now:
+            self.save()
+        if self._unsent is not None and self._written_at + self._keeper.progress_interval_s <= now:
+            self.flush()
 
     def close(self) -> None:
-        """No progress after this: the outcome is about to be written."""
+        """Nothing is written after this: the outcome is about to be."""
         with self._lock:
             self._closed = True
-            self._unsent = None
+            self._unsent = self._checkpoint = None

@@ -68,6 +68,7 @@ def test_collections_are_named_and_unknown_ones_told(api: httpx.Client, films: s
     assert ids(listed(api, **{name: "films"})["results"]) == ["alien", "dune"]
     refused(api.post(LIST, json={name: ["nope", "neither"]}), 404, "'nope', 'neither'")
     refused(api.post(LIST, json={name: []}), 422)
+    assert len(ok(api.post(LIST, json={name: None}))["results"]) == 5
 
 
 def test_a_cursor_belongs_to_its_collections(api: httpx.Client, films: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -12,6 +13,7 @@ import pytest
 from pydantic import SecretStr
 
 from api.main import build_app
+from api.routes.not_built import OPERATIONS
 from shared.errors import InvalidInput
 from shared.settings import Settings
 from tests.conftest import API_KEY, serve
@@ -109,6 +111,15 @@ def test_an_unknown_path_is_404_and_a_wrong_method_405(api: httpx.Client) -> Non
 def test_what_is_not_built_is_501(api: httpx.Client, method: str, path: str) -> None:
     error = refused(api.request(method, path, json={}), 501, "not built yet")
     assert error["type"] == "NotImplementedError"
+
+
+def test_the_readme_names_all_that_is_not_built() -> None:
+    readme = (Path(__file__).parents[3] / "README.md").read_text()
+    [said] = re.findall(r"- \*\*Answered with 501\*\*: (.*?)\n- ", readme, re.DOTALL)
+    common = {"retrievers", "collections", "documents", "organizations", "score", ""}
+    for line in OPERATIONS.strip().split("\n"):
+        words = set(re.sub(r"\{.*?\}", "", line.split()[1]).split("/")) - common
+        assert not words or any(word in said for word in words), line
 
 
 def test_nothing_that_is_served_is_shadowed_as_not_built(settings: Settings, api: httpx.Client) -> None:

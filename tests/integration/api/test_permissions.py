@@ -16,6 +16,7 @@ from shared.stores.api_keys import create_key
 from tests.integration.api.answers import refused
 
 ANONYMOUS = {
+    "/metrics",
     "/v1/health",
     "/v1/health/liveness",
     "/v1/health/beat",
@@ -45,10 +46,10 @@ _READ_BY_POST = ("/list", "/list/batch", "/batch-get", "/aggregate", "/distinct"
 def _needed(method: str, path: str) -> Permission:
     if "/api-keys" in path:
         return "admin"
-    if method == "DELETE":
-        return "delete"
     # Whoever may read may run what reads, and cancel it.
-    runs = "/execute" in path or path.startswith("/v1/batches") or path.endswith("/cancel")
+    runs = "/execute" in path or path.startswith(("/v1/batches", "/v1/tasks")) or path.endswith("/cancel")
+    if method == "DELETE" and not runs:
+        return "delete"
     reads = runs or path.endswith(_READ_BY_POST)
     return "read" if method == "GET" or reads else "write"
 

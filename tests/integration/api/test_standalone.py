@@ -64,7 +64,7 @@ def test_vectors_that_are_not_declared_are_422_and_name_those_that_are(
     name = unique()
     ok(root.post("/v1/namespaces/standalone", json={"namespace_id": name, "vector_configs": CONFIGS}))
     error = refused(upsert(root, name, **vectors), 422, "there are image (2), text (3)")
-    assert places(error) == [["vectors", *vectors]]
+    assert places(error) == [["documents", 0, "vectors", *vectors]]
     assert ok(root.get(f"/v1/namespaces/{name}"))["document_count"] == 0
 
 

@@ -7,13 +7,11 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-import orjson
 import pytest
 import redis
 
-from shared import broker, keys
+from shared import broker
 from shared.models.execution import Detail, ExecutionRequest, figures
-from shared.models.summary import summary_line
 from shared.packing import unpacked
 from shared.redis_sync import connect, fcall
 from shared.settings import Settings
@@ -109,9 +107,3 @@ def answer(client: redis.Redis, execution_id: str) -> bytes:
     """What a poll would return."""
     head, state, detail = client.hmget(f"kennel:exec:{execution_id}", "head", "state", "detail")
     return head + state + unpacked(detail)
-
-
-def line(client: redis.Redis, execution_id: str) -> Any:
-    """The line of an ended execution in the history; None when it has none."""
-    stored = client.get(keys.summary(execution_id))
-    return stored and orjson.loads(summary_line(execution_id, stored))

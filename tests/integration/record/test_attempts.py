@@ -13,7 +13,7 @@ from shared.models.execution import Claim
 from shared.redis_sync import fcall
 from shared.settings import Settings
 from shared.stores.ledger import Ledger
-from tests.integration.record.conftest import DETAIL, RETRIEVER, Submit, answer, line, outcome
+from tests.integration.record.conftest import DETAIL, RETRIEVER, Submit, answer, outcome
 
 LEASES = "kennel:leases"
 
@@ -195,7 +195,7 @@ def test_run_time_adds_up_over_attempts(client: redis.Redis, ledger: Ledger, sub
     assert again is not None
     assert again.spent_ms >= 7_000
     ledger.finish(again, outcome(), claim_next=False)
-    summary = line(client, "exec_a")
+    summary = orjson.loads(fcall(client, "tombstone", "exec_a"))
     assert summary["duration_ms"] >= 7_000
 
 

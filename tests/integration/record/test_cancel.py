@@ -12,7 +12,7 @@ from shared.models.execution import Claim, figures
 from shared.redis_sync import fcall
 from shared.settings import Settings
 from shared.stores.ledger import Ledger
-from tests.integration.record.conftest import DETAIL, RETRIEVER, Submit, answer, line, outcome
+from tests.integration.record.conftest import DETAIL, RETRIEVER, Submit, answer, outcome
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def test_a_running_one_ends_at_once_and_its_worker_is_told(
     seen = orjson.loads(answer(client, "exec_a"))
     assert (seen["status"], seen["error"], seen["current_stage"]) == ("cancelled", "no", None)
     assert (seen["stages_completed"], seen["attempt"]) == (1, 1)
-    summary = line(client, "exec_a")
+    summary = orjson.loads(fcall(client, "tombstone", "exec_a"))
     assert (summary["status"], summary["credits_used"]) == ("cancelled", 0.25)
     assert client.zcard(keys.LEASES) == 0
     assert client.zrange(keys.history(RETRIEVER, "cancelled"), 0, -1) == [b"exec_a"]

@@ -43,7 +43,14 @@ def test_every_error_is_one_envelope(error_class: type[domain.KennelError]) -> N
 
 def test_only_what_never_reaches_a_client_is_500() -> None:
     internal = {each.__name__ for each in CLASSES if error_response(each("x"))[0] == 500}
-    assert internal == {"KennelError", "StageError", "BudgetExceeded", "EmbeddingRefused"}
+    assert internal == {
+        "KennelError",
+        "StageError",
+        "BudgetExceeded",
+        "EmbeddingRefused",
+        "EmbeddingUnusable",
+        "OutOfTime",
+    }
 
 
 def test_codes_and_types_are_unique() -> None:

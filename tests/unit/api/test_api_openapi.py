@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from importlib import import_module
 from pkgutil import iter_modules
@@ -75,9 +76,19 @@ def test_every_route_is_in_it(document: dict[str, Any]) -> None:
     assert described.issuperset(FRONT_DOOR)
 
 
-def test_every_operation_says_what_it_does_and_answers(document: dict[str, Any]) -> None:
+def test_every_operation_has_an_id_that_can_be_a_name(document: dict[str, Any]) -> None:
     ids = [operation["operationId"] for _, operation in operations(document)]
+    assert [name for name in ids if not re.fullmatch("[a-z]+(_[a-z]+)*", name)] == []
     assert len(set(ids)) == len(ids)
+    assert {"executions_execute", "documents_change", "documents_change_by_put"} <= set(ids)
+
+
+def test_every_tag_is_described(document: dict[str, Any]) -> None:
+    used = {tag for _, operation in operations(document) for tag in operation["tags"]}
+    assert {tag["name"] for tag in document["tags"] if tag["description"]} == used
+
+
+def test_every_operation_says_what_it_does_and_answers(document: dict[str, Any]) -> None:
     for where, operation in operations(document):
         assert where.split(" ")[0] in METHODS
         assert operation["summary"], where
@@ -93,7 +104,9 @@ def test_every_operation_names_its_errors(document: dict[str, Any]) -> None:
     for where, operation in operations(document):
         expected = set() if operation.get("security") == [] else {"401", "503"}
         expected |= {"400", "413", "422"} if "requestBody" in operation else set()
-        expected |= {"404"} if "{" in where else set()
+        named = {parameter["name"] for parameter in operation.get("parameters", ())}
+        expected |= {"404"} if "{" in where and where != "DELETE /v1/tasks/{task_id}" else set()
+        expected |= {"400", "404"} if "X-Namespace" in named else set()
         assert expected <= operation["responses"].keys(), where
 
 
@@ -114,6 +127,15 @@ def test_every_example_is_there_and_fits_its_schema(document: dict[str, Any]) ->
         schema = {**media["schema"], "components": document["components"]}
         errors = [error.message for error in Draft202012Validator(schema).iter_errors(media["example"])]
         assert errors == [], where
+
+
+def test_no_example_of_a_request_is_made_up(document: dict[str, Any]) -> None:
+    for where, operation in operations(document):
+        for media in operation.get("requestBody", {}).get("content", {}).values():
+            [schema, *_] = media["schema"].get("anyOf", [media["schema"]])
+            name = schema.get("$ref", "").removeprefix("#/components/schemas/")
+            shown = document["components"]["schemas"][name] if name else schema
+            assert {"example", "examples"} & shown.keys(), where
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from shared.embeddings.embedder import Embedder
 from shared.embeddings.models import TASKS
 from shared.embeddings.openai_compatible import CONCURRENT_REQUESTS
 from shared.embeddings.retries import MAX_DELAY_S, RETRIES
-from shared.errors import EmbeddingRefused, KennelError, Unavailable
+from shared.errors import EmbeddingRefused, EmbeddingUnusable, KennelError, Unavailable
 from tests.servers import free_port
 from tests.unit.embeddings.conftest import Connect
 from tests.unit.embeddings.embedding_endpoint import Endpoint, Reply, answer_to, gives, says, vector_of
@@ -222,6 +222,19 @@ def test_a_permanent_failure_is_told_at_once_with_what_to_do(
         connect().embed_documents("tiny", TEXTS)
     assert not refused.value.retryable
     assert (len(endpoint.requests), pauses) == (1, [])
+
+
+@pytest.mark.parametrize(
+    ("status", "every_text"),
+    [(400, False), (413, False), (422, False), (401, True), (403, True), (404, True)],
+)
+def test_an_error_says_whether_it_depends_on_the_text(
+    endpoint: Endpoint, connect: Connect, status: int, every_text: bool
+) -> None:
+    endpoint.replies.append(says(status))
+    with pytest.raises(EmbeddingRefused) as refused:
+        connect().embed_documents("tiny", TEXTS)
+    assert isinstance(refused.value, EmbeddingUnusable) == every_text
 
 
 @pytest.mark.parametrize("status", [200, 400, 401, 429, 500])

@@ -12,7 +12,8 @@ from shared.models.execution import Claim, ExecutionRequest, Page
 from workers.context import Embeddings
 from workers.execution.definition import DefinitionCache
 from workers.execution.pipeline import Pipeline
-from workers.lease.run import Run, Snapshot
+from workers.lease.run import Checkpoint, Run, Snapshot
+from workers.meter import Meter
 
 NAMESPACE = "ns_test"
 SECRET = b"what cursors are signed with"
@@ -25,6 +26,7 @@ class PrivateRun(Run):
         self.claim = claim
         self.published: list[tuple[str | None, int]] = []
         self.stop: Exception | None = None
+        self.states: list[bytes | None] = []
 
     def check(self) -> None:
         if self.stop is not None:
@@ -33,6 +35,10 @@ class PrivateRun(Run):
     def publish(self, stage: str | None, stages_completed: int, snapshot: Snapshot) -> None:
         self.published.append((stage, stages_completed))
         snapshot()
+
+    def keep(self, checkpoint: Checkpoint) -> None:
+        self.states.append(checkpoint.state())
+        checkpoint.rows()
 
 
 class NoEmbeddings:
@@ -64,6 +70,7 @@ def pipeline(
     budget: Mapping[str, Any] | None = None,
     max_time_ms: int = 60_000,
     result_max_bytes: int = 16_000_000,
+    left_behind: bytes | None = None,
     **request: Any,
 ) -> Pipeline:
     """`stages` as a snapshot holds them: stage_name, stage_id, parameters, and maybe more."""
@@ -78,6 +85,8 @@ def pipeline(
         cursor_secret=SECRET,
         max_time_ms=max_time_ms,
         result_max_bytes=result_max_bytes,
+        left_behind=left_behind,
+        meter=Meter(),
     )
 
 

@@ -13,7 +13,7 @@ from redis.exceptions import ConnectionError
 
 from shared.documents import Backlog, CollectionRef, DocumentStore, DocumentWrite, TextEmbedding
 from shared.documents.sqlite.store import SqliteDocumentStore
-from shared.errors import EmbeddingRefused, InvalidInput, KennelError, Unavailable
+from shared.errors import EmbeddingRefused, EmbeddingUnusable, InvalidInput, KennelError, Unavailable
 from shared.models.execution import ExecutionRequest
 from workers import embedding
 from workers.embedding import EmbeddingWorker, ExecutionEmbeddings, run_embedding
@@ -31,8 +31,10 @@ class Model:
         self._fail = fail
         self._dimensions = dimensions
         self.asked = 0
+        self.batches: list[int] = []
 
     def embed_documents(self, model: str, texts: Sequence[str]) -> NDArray[Any]:
+        self.batches.append(len(texts))
         self._fail(texts)
         return np.array([[float(len(text))] * self._dimensions for text in texts])
 
@@ -125,6 +127,13 @@ def test_new_texts_wake_a_worker_while_a_refused_one_waits(store: DocumentStore)
     write(store, "bad", "good")
     assert run(store, Model(failing(EmbeddingRefused("too long"), "bad"))) == ["mark", "mark", "done"]
     assert waiting(store) == (1, 1)
+
+
+def test_an_endpoint_that_refuses_everybody_is_asked_once_for_all(store: DocumentStore) -> None:
+    write(store, "a", "b", "c", "d")
+    model = Model(failing(EmbeddingUnusable("answers 401: check the key")))
+    assert run(store, model) == ["mark", "mark", "done"]
+    assert (model.batches, waiting(store)) == ([4], (4, 4))
 
 
 def test_whoever_finds_another_at_it_leaves_the_collection_to_him(

@@ -13,7 +13,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from shared.documents import DocumentStore
-from tests.unit.workers.pipelines import execute, fill, stage
+from tests.unit.workers.pipelines import PrivateRun, claim, execute, fill, stage
 
 FETCH_ALL = stage("fetch all", "feature_search", searches=[], final_top_k=5000)
 
@@ -137,3 +137,38 @@ def test_the_engine_and_the_stages_agree(
         pushed_down = execute(store, stages, refs, filters=filters)
         in_memory = execute(store, [FETCH_ALL, *stages], refs, filters=filters)
         assert result(pushed_down) == result(in_memory), stages
+
+
+@given(
+    st.lists(collections, min_size=1, max_size=2),
+    st.lists(definitions(), min_size=1, max_size=4),
+    st.none() | trees,
+)
+@settings(max_examples=25, deadline=None, phases=[Phase.reuse, Phase.generate])
+def test_a_run_that_goes_on_from_a_checkpoint_ends_the_same(
+    store: DocumentStore,
+    contents: list[dict[str, dict[str, Any]]],
+    pipelines: list[list[dict[str, Any]]],
+    filters: dict[str, Any] | None,
+) -> None:
+    refs = [f"col_{number}" for number in range(1, len(contents) + 1)]
+    for collection_id, documents in zip(refs, contents, strict=True):
+        fill(store, collection_id, documents)
+    for stages in pipelines:
+        run = PrivateRun(claim(refs, filters=filters))
+        whole = execute(store, [FETCH_ALL, *stages], refs, run=run)
+        for state in run.states:
+            resumed = execute(store, [FETCH_ALL, *stages], refs, filters=filters, left_behind=state)
+            assert result(resumed) == result(whole), stages
+            assert counted(resumed) == counted(whole)
+            assert resumed["documents"] == whole["documents"]
+
+
+def counted(execution: Mapping[str, Any]) -> tuple[Any, ...]:
+    """What the books say, but for times."""
+    stages = {
+        name: {key: value for key, value in entry.items() if key != "duration_ms"}
+        for name, entry in execution["stage_statistics"]["stages"].items()
+    }
+    told = (execution["warnings"], execution["interpretation"], execution["degraded"])
+    return stages, execution["stage_statistics"]["credits_used"], execution["completed"], told
