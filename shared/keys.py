@@ -11,6 +11,7 @@
 | kennel.<class>                        | list   | the Celery queue of a priority class          | Lua, Celery       | permanent, <= queue_max |
 | kennel.embed                          | list   | the Celery queue of embedding tasks           | Lua, Celery       | permanent, <= collections |
 | kennel:pending:<queue>                | zset   | ids whose message is out, by sequence number  | Lua only          | permanent, <= queue_max |
+| kennel:delayed                        | zset   | executions that wait for another attempt, by when it is due (ms) | Lua only | permanent, <= pending |
 | kennel:marks:<queue>                  | hash   | the two watermarks of the queue               | sweep             | permanent         |
 | kennel:leases                         | zset   | running ids by lease end (ms)                 | Lua only          | permanent, <= running |
 | kennel:seq                            | string | last sequence number                          | Lua only          | permanent         |
@@ -68,6 +69,7 @@ LUA = {
     "SUMMARY": "kennel:sum:",
     "HISTORY": "kennel:hist:",
     "PENDING": "kennel:pending:",
+    "DELAYED": "kennel:delayed",
     "MARKS": "kennel:marks:",
     "LEASES": LEASES,
     "BOOKS": BOOKS,

@@ -25,6 +25,7 @@ _PARTS = (
     "finish",
     "cancel",
     "release",
+    "retry",
     "sweep",
     "watch",
     "batch",

@@ -46,7 +46,9 @@ class Execution(BaseModel):
     current_stage: str | None
     stages_completed: int = Field(ge=0)
     total_stages: int = Field(ge=0)
-    wait_reason: str | None = Field(description="Why it is pending: queued or no_worker_online.")
+    wait_reason: str | None = Field(
+        description="Why it is pending: queued, no_worker_online, or retry_backoff until `retry_at`."
+    )
     documents: list[dict[str, Any]]
     pagination: dict[str, Any]
     stage_statistics: Statistics

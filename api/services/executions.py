@@ -18,6 +18,8 @@ from shared.stores.executions import Cancellation, StoredExecution
 
 CANCEL_REASON = "cancelled on request"
 
+_RETRIES = b',"retry_at":"'
+
 # Whose execution it is: the id or name of a retriever; None for an ad-hoc one, which has none.
 Owner = str | None
 
@@ -74,6 +76,8 @@ def wait_reason(context: ApiContext, stored: StoredExecution) -> str | None:
     """Why a pending execution does not run yet; await `learn_wait_reason` first."""
     if stored.status != "pending":
         return None
+    if _RETRIES in stored.state:
+        return "retry_backoff"
     return "no_worker_online" if context.health.workers_online == 0 else "queued"
 
 

@@ -85,6 +85,7 @@ local function state_of(record)
     .. ',"current_stage":' .. (record.stage or 'null')
     .. ',"stages_completed":' .. int(record.done)
     .. ',"error":' .. (record.error or 'null')
+    .. (record.retry_ms and ',"retry_at":"' .. iso(record.retry_ms) .. '"' or '')
 end
 
 -- `watchers` is a comma list of API processes, or nil.
@@ -266,8 +267,8 @@ local function close(record, now, retention, result)
   redis.call('SET', KEY.SUMMARY .. record.id, summary_of(record, now), 'EX', ttl_s)
 end
 
--- Back to the queue with a new message; `push` as in enqueue.
-local function requeue(record, now, template, push)
+-- An attempt is over, and another is to come. Who calls this sees to a message.
+local function put_back(record, now)
   record.status = 'pending'
   record.spent_ms = duration_ms(record, now)
   record.claimed_ms, record.stage, record.done = nil, nil, 0
@@ -277,5 +278,10 @@ local function requeue(record, now, template, push)
   redis.call('HDEL', KEY.RECORD .. record.id, 'nonce', 'claimed_ms', 'stage')
   redis.call('ZREM', KEY.LEASES, record.id)
   enter_status(record)
+end
+
+-- Back to the queue with a new message; `push` as in enqueue.
+local function requeue(record, now, template, push)
+  put_back(record, now)
   enqueue(record, template, push)
 end

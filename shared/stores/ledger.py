@@ -203,6 +203,10 @@ class Ledger:
         )
         return text(word) == "released"
 
+    def retry(self, claim: Claim, delay_ms: int) -> bool:
+        """Let it wait for another attempt; False when it was not this attempt's any more."""
+        return text(self._call("retry", claim.execution_id, claim.epoch, delay_ms)) == "waiting"
+
     def cancel(self, execution_id: str, reason: str) -> str:
         """End a pending execution: cancelled, running, terminal or missing."""
         reply = self._call("cancel", execution_id, orjson.dumps(reason), *self._retention, "pending")

@@ -28,7 +28,8 @@ from workers.execution.failure import StageFailed
 from workers.execution.rendering import Rendering
 from workers.execution.result import Result
 from workers.execution.result_rows import ResultRows
-from workers.lease.run import Checkpoint, Run, Stop
+from workers.execution.retrying import delay_s, may_pass
+from workers.lease.run import Checkpoint, RetryLater, Run, Stop
 from workers.meter import Meter
 
 log = logging.getLogger("kennel.pipeline")
@@ -209,6 +210,8 @@ class Pipeline:
     def _stage_error(self, entry: StageEntry, upstream: Upstream, error: Exception) -> list[Document]:
         """End the run, or with `on_error: skip` go on with the documents of the stage before."""
         sentence = _sentence(entry.planned, error)
+        if may_pass(error) and not entry.planned.skip_on_error:
+            raise RetryLater(sentence, delay_s(self._claim.attempt, error)) from error
         if not entry.planned.skip_on_error:
             self._ended(entry, sentence)
             raise StageFailed(sentence) from error
@@ -328,6 +331,10 @@ class Pipeline:
         )
 
     # Outcomes
+
+    def given_up(self, later: RetryLater) -> Outcome:
+        """That of an execution whose last attempt met an error that might have passed."""
+        return self._failed(f"{later.message} (attempt {self._claim.attempt}, the last one)")
 
     def _completed(self, documents: list[Document]) -> Outcome:
         self._check()
