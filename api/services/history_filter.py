@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from shared.filters import And, Condition, Filter
+from shared.filters import And, Condition, Filter, Or
 from shared.filters.values import comparable
 from shared.models.execution import Status
 
@@ -34,11 +34,15 @@ def wanted_of(condition: Filter | None, status: Status | None) -> Wanted:
 
 def _conjuncts(condition: Filter | None) -> list[Filter]:
     """What must all hold. The depth of a tree is bounded where it is parsed."""
-    if condition is None:
-        return []
-    if isinstance(condition, And):
-        return [part for child in condition.children for part in _conjuncts(child)]
-    return [condition]
+    match condition:
+        case None:
+            return []
+        case And(children):
+            return [part for child in children for part in _conjuncts(child)]
+        case Or((only,)):
+            return _conjuncts(only)
+        case _:
+            return [condition]
 
 
 def _status_of(condition: Filter) -> Status | None:

@@ -31,6 +31,7 @@ def split(tree: Any, status: Status | None = None, *, case_insensitive: bool = T
         {"status": "FAILED"},
         is_status("failed"),
         {"AND": [is_status("failed")]},
+        {"OR": [{"AND": [is_status("failed")]}]},
         {"AND": [{"AND": [is_status("failed")]}, {"status": "failed"}]},
     ],
 )
@@ -46,7 +47,7 @@ def test_a_tree_that_asks_for_one_status_is_its_list(tree: Any) -> None:
         is_status(["failed"], "in"),
         is_status("done"),
         is_status(None),
-        {"OR": [is_status("failed")]},
+        {"OR": [is_status("failed"), OTHER]},
         {"NOT": [is_status("failed")]},
     ],
 )
