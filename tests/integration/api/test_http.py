@@ -12,6 +12,7 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
+from api.errors import METHODS
 from api.main import build_app
 from api.routes.not_built import OPERATIONS
 from shared.errors import InvalidInput
@@ -94,6 +95,25 @@ def test_an_unknown_path_is_404_and_a_wrong_method_405(api: httpx.Client) -> Non
     response = api.put("/v1/collections")
     assert refused(response, 405)["type"] == "MethodNotAllowedError"
     assert response.headers["Allow"] == "GET, POST"
+
+
+def _fits(asked: str, path: str) -> bool:
+    return re.fullmatch(re.sub(r"\{.*?\}", "[^/]+", path), asked) is not None
+
+
+def test_each_method_that_a_path_does_not_take_is_405(api: httpx.Client) -> None:
+    paths = {
+        path: {verb.upper() for verb in operations}
+        for path, operations in ok(api.get("/v1/openapi.json"))["paths"].items()
+    }
+    for path, own in paths.items():
+        asked = re.sub(r"\{.*?\}", "x", path)
+        # A fixed word of this path may be an id in another: /documents/list, /documents/{document_id}.
+        taken = {verb for other in paths if _fits(asked, other) for verb in paths[other]}
+        for verb in set(METHODS) - taken:
+            response = api.request(verb, asked, json={})
+            assert refused(response, 405, "this path takes ")["type"] == "MethodNotAllowedError"
+            assert own <= set(response.headers["Allow"].split(", ")) <= taken, (verb, asked)
 
 
 @pytest.mark.parametrize(
