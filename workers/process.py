@@ -26,8 +26,8 @@ from shared.stores.embedding_requests import EmbeddingTurns
 from shared.stores.ledger import Ledger, Outcome
 from workers.embedding import EmbeddingWorker, ExecutionEmbeddings
 from workers.execution.definition import DefinitionCache
-from workers.execution.failure import log_unforeseen
-from workers.execution.pipeline import Pipeline, failed_before_start
+from workers.execution.failure import failed_before_start, log_unforeseen
+from workers.execution.pipeline import Pipeline
 from workers.execution.retrying import RetryPolicy
 from workers.lease.cancellations import Cancellations
 from workers.lease.identity import process_name
@@ -39,6 +39,7 @@ from workers.meter import Meter
 log = logging.getLogger("kennel.worker")
 
 _PATIENCE_S = 60.0
+_CALL_S = 2.0  # as long as a dead connection is taken for a slow one; every call is repeatable
 _SECRET_BYTES = 32
 
 
@@ -47,7 +48,7 @@ class WorkerProcess:
 
     def __init__(self, settings: Settings, worker: str, stop: StopFlag) -> None:
         self.settings = settings
-        self._redis: redis.Redis = connect(settings.redis_url)
+        self._redis: redis.Redis = connect(settings.redis_url, timeout_s=_CALL_S)
         name = process_name(worker)
         self.ledger = Ledger(self._redis, settings, worker, name)
         self.meter = Meter()
@@ -74,7 +75,9 @@ class WorkerProcess:
         try:
             outcome = self._outcome(run)
             run.close()
-            written, following = self.ledger.finish(claim, outcome, claim_next=claim_next())
+            written, following = self.ledger.finish(
+                claim, outcome, claim_next=claim_next(), told=run.untold()
+            )
         except (Stop, Unavailable) as reason:
             self._let_go(run, reason)
             return None, None
@@ -146,6 +149,7 @@ class WorkerProcess:
         """Another attempt, later, that goes on where this one stands."""
         claim = run.claim
         with contextlib.suppress(Unavailable, redis.RedisError):  # as a worker that died: the sweep finds it
+            run.flush()  # what is told of stages that ended
             run.close()
             waits = self.ledger.retry(
                 claim, later.delay_ms, later.stages_completed, later.detail, later.figures

@@ -72,10 +72,9 @@ def test_a_killed_worker_costs_no_finished_stage(kennel: Stack, client: httpx.Cl
     with worker(kennel):
         wait_until(lambda: kennel.starts(execution_id) == [first, second, second], 30, "the second attempt")
         running = poll_until(
-            client, made, execution_id, lambda e: e["resumed_from_stage"] == second, "its word"
+            client, made, execution_id, lambda seen: seen["resumed_from_stage"] == second, "its progress"
         )
         assert (running["attempt"], running["stages_completed"]) == (2, 3)
-        assert (running["is_partial"], running["partial_from_stage"]) == (True, "sort")
         kennel.open(second)
         last = poll_until(client, made, execution_id, ended, "the end")
     assert (last["status"], last["resumed_from_stage"], last["is_partial"]) == ("completed", second, False)

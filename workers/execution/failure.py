@@ -9,6 +9,8 @@ from typing import Any
 
 from shared.errors import KennelError
 from shared.logs import log_event
+from shared.models.execution import Budget, Claim, Detail, Status, figures, pagination_of
+from shared.stores.ledger import Outcome
 from workers.execution.definition import PlannedStage
 
 log = logging.getLogger("kennel.pipeline")
@@ -18,6 +20,13 @@ _FRAMES_MAX = 6
 
 class StageFailed(Exception):
     """A stage ended the execution; the message is the sentence that the record shows."""
+
+
+def failed_before_start(claim: Claim, message: str) -> Outcome:
+    """The outcome of an execution no stage of which could run."""
+    pagination = pagination_of(claim.request.page, 0, 0, None)
+    detail = Detail(budget=Budget().report(0.0, claim.spent_ms), pagination=pagination)
+    return Outcome(Status.FAILED, message, 0, detail.to_json(), figures())
 
 
 def log_unforeseen(error: Exception, **fields: Any) -> None:
