@@ -140,7 +140,7 @@ def test_every_transition_is_booked(client: redis.Redis, settings: Settings, sub
     }
     run_state_machine_as_test(
         type("EveryTransitionHere", (EveryTransition,), given),
-        settings=hypothesis_settings(max_examples=60, stateful_step_count=50),
+        settings=hypothesis_settings(max_examples=25, stateful_step_count=40),
     )
 
 
