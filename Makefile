@@ -14,7 +14,7 @@ test: $(VENV)/.test          ## install with the test tools, then run every test
 
 fuzz: FUZZ_SEED := $(or $(FUZZ_SEED),$(shell date +%s))
 fuzz: $(VENV)/.test          ## the generated requests of make test, ten times as many; FUZZ_SEED=… repeats a run
-	FUZZ_SEED=$(FUZZ_SEED) FUZZ_EXAMPLES=240 $(BIN)/python -m pytest tests/acceptance/test_generated_requests.py $(ARGS)
+	FUZZ_SEED=$(FUZZ_SEED) FUZZ_EXAMPLES=180 $(BIN)/python -m pytest tests/acceptance/test_generated_requests.py $(ARGS)
 
 chaos: $(VENV)/.test         ## kills, cuts, freezes and outages under load, in tables; ARGS="--seed 7" repeats a run
 	$(BIN)/python -m tests.chaos $(ARGS)

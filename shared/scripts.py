@@ -28,6 +28,8 @@ _PARTS = (
     "retry",
     "sweep",
     "watch",
+    "events",
+    "extend",
     "batch",
     "history",
     "resources",

@@ -73,7 +73,9 @@ class WorkerProcess:
         try:
             outcome = self._outcome(run)
             run.close()
-            written, following = self.ledger.finish(claim, outcome, claim_next=claim_next())
+            written, following = self.ledger.finish(
+                claim, outcome, claim_next=claim_next(), told=run.untold()
+            )
         except (Stop, Unavailable) as reason:
             self._let_go(run, reason)
             return None, None

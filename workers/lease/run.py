@@ -13,7 +13,7 @@ from redis.exceptions import RedisError
 
 from shared.errors import Unavailable
 from shared.logs import log_event
-from shared.models.execution import Claim
+from shared.models.execution import Claim, StageEvent, Told
 from shared.stores.ledger import Ledger
 
 log = logging.getLogger("kennel.worker")
@@ -89,6 +89,8 @@ class Run:
         self._telling = threading.Lock()
         self._unsent: tuple[str | None, int, Snapshot] | None = None
         self._latest: tuple[str | None, int, Snapshot] | None = None
+        self._events: list[StageEvent] = []
+        self._events_sent = 0
         self._written_at = time.monotonic()  # the claim wrote the first stage
         self._closed = False
         self._sure_until = self._written_at + keeper.lease_s
@@ -143,6 +145,25 @@ class Run:
         else:
             self.flush()
 
+    def tell(self, event: StageEvent) -> None:
+        """For those who follow the execution: it goes with the next write, which this does not wait for."""
+        self._events.append(event)
+
+    def untold(self) -> Told:
+        """What goes with the last write.
+
+        Nothing of a run so short that its progress is not written either: who comes meanwhile sees its end.
+        """
+        with self._lock:
+            lasted_s = time.monotonic() - self._written_at
+            may_be_followed = self.claim.is_followed or self._number > 0
+            if may_be_followed or lasted_s >= self._keeper.progress_interval_s:
+                return self._told()
+            return Told()
+
+    def _told(self) -> Told:
+        return Told(self._events_sent, tuple(self._events))
+
     def flush(self) -> None:
         """Send the latest unsent progress, if any."""
         with self._lock:
@@ -151,10 +172,13 @@ class Run:
             (stage, stages_completed, snapshot), self._unsent = self._unsent, None
             self._number += 1
             self._written_at = time.monotonic()
+            told = self._told()
             try:
                 self.lost |= not self._keeper.ledger.progress(
-                    self.claim, self._number, stage, stages_completed, *snapshot()
+                    self.claim, self._number, stage, stages_completed, *snapshot(), told
                 )
+                self._events_sent += len(told.events)
+                del self._events[: len(told.events)]
             except (Unavailable, RedisError) as error:  # the next write has it all
                 log_event(log, "progress.failed", level=logging.WARNING, error=str(error),
                           execution_id=self.claim.execution_id)  # fmt: skip

@@ -12,6 +12,7 @@ from shared import keys
 from shared.broker import QUEUE_NORMAL
 from shared.models.execution import Claim
 from shared.redis_sync import fcall
+from shared.result_chunks import packed
 from shared.settings import Settings
 from shared.stores.ledger import Ledger
 from tests.integration.record.conftest import DETAIL, RETRIEVER, Submit, answer, outcome
@@ -116,11 +117,11 @@ def test_finish_takes_the_next_and_a_repeated_call_gets_the_same(
     client.rpop(QUEUE_NORMAL)  # the message of exec_a, as Celery would have taken it
     retention = (settings.result_ttl_s, settings.summary_ttl_s, settings.history_max)
     args = ("exec_a", 1, "completed", "null", 3, DETAIL, '"credits_used":0', *retention)
-    first = fcall(client, "finish", *args, QUEUE_NORMAL, "nonce", "w", 10_000, 4, "")
+    first = fcall(client, "finish", *args, QUEUE_NORMAL, "nonce", "w", 10_000, 4, "", 0)
     assert first[:3] == [b"finished", b"claimed", b"exec_b"]
-    again = fcall(client, "finish", *args, QUEUE_NORMAL, "nonce", "w", 10_000, 4, "")
+    again = fcall(client, "finish", *args, QUEUE_NORMAL, "nonce", "w", 10_000, 4, "", 0)
     assert again == [b"already", *first[1:]]
-    other = fcall(client, "finish", *args, QUEUE_NORMAL, "another", "w", 10_000, 4, "")
+    other = fcall(client, "finish", *args, QUEUE_NORMAL, "another", "w", 10_000, 4, "", 0)
     assert other == [b"already"]
     assert client.llen(QUEUE_NORMAL) == 1
 
@@ -151,7 +152,7 @@ def test_results_over_a_page_are_kept_whole_and_everything_expires(
     claim = claimed(ledger, submit)
     rows = [b'{"n":%d}' % n for n in range(2500)]
     ledger.finish(claim, outcome(documents=rows), claim_next=False)
-    assert client.lrange("kennel:docs:exec_a", 0, -1) == rows
+    assert client.lrange("kennel:docs:exec_a", 0, -1) == packed(rows)
     assert 0 < client.ttl("kennel:docs:exec_a") <= settings.result_ttl_s
     assert 0 < client.ttl("kennel:exec:exec_a") <= settings.result_ttl_s
     assert settings.result_ttl_s < client.ttl("kennel:sum:exec_a") <= settings.summary_ttl_s
