@@ -10,6 +10,7 @@ from typing import Self
 from api.auth import Authenticator
 from api.cursors import Cursors
 from api.directory import CollectionDirectory, NamespaceDirectory, RetrieverDirectory
+from api.event_stream import OpenStreams
 from api.pool import DocumentPool
 from api.services.api_keys import ApiKeyService
 from api.services.catalogue import CatalogueService
@@ -36,6 +37,7 @@ from shared.stores.batches import BatchStore
 from shared.stores.books import BookStore
 from shared.stores.catalogue import CatalogueStore
 from shared.stores.embedding_requests import EmbeddingRequests
+from shared.stores.execution_events import EventStore
 from shared.stores.executions import ExecutionStore
 from shared.stores.resources import DeletedNamespaces, ResourceStore
 from shared.stores.upsert_answers import UpsertAnswers
@@ -71,6 +73,8 @@ class ApiContext:
     stats: StatsService
     metrics: MetricsService
     executions: ExecutionStore
+    events: EventStore
+    streams: OpenStreams
     batches: BatchStore
     wakeups: Wakeups
 
@@ -137,6 +141,8 @@ class ApiContext:
             stats=StatsService(books, namespaces),
             metrics=MetricsService(books, settings),
             executions=ExecutionStore(redis, settings),
+            events=EventStore(redis),
+            streams=OpenStreams(settings.streams_max),
             batches=BatchStore(redis, settings),
             wakeups=Wakeups(settings.redis_url),
         )

@@ -89,6 +89,7 @@ _EXECUTION = {
     "stages_completed": 1,
     "total_stages": 1,
     "wait_reason": None,
+    "queue_position": None,
     "documents": [_RESULT],
     "pagination": {
         "method": "cursor",
@@ -432,6 +433,34 @@ MODELS: dict[str, Any] = {
         "stages_completed": 0,
         "lease_expires_at": _ENDED_AT,
         "heartbeat_at": _AT,
+    },
+    "ExtendAnswer": {
+        "execution_id": _EXECUTION_ID,
+        "status": "completed",
+        "revision": 4,
+        "expires_at": "2026-11-29T07:45:20.449Z",
+        "extended": True,
+    },
+    "WatchAnswer": {
+        "changed": [
+            {
+                "execution_id": _EXECUTION_ID,
+                "retriever_id": _RETRIEVER_ID,
+                "status": "processing",
+                "revision": 2,
+                "attempt": 1,
+                "created_at": _AT,
+                "started_at": _AT,
+                "completed_at": None,
+                "expires_at": None,
+                "current_stage": "search",
+                "stages_completed": 0,
+                "error": None,
+                "wait_reason": None,
+                "queue_position": None,
+            }
+        ],
+        "not_found": [],
     },
     "ExecutionProfile": {
         "execution_id": _EXECUTION_ID,

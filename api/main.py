@@ -38,8 +38,10 @@ from api.routes import (
     stages,
     stats,
     tasks,
+    watch,
 )
 from api.services.health import VERSION
+from api.stop_signal import on_stop_signal
 from shared.errors import OutcomeUnknown, Unavailable
 from shared.logs import configure_logging, log_event
 from shared.redis_sync import connect
@@ -69,6 +71,7 @@ _ROUTERS = (
     batch,
     batches,
     executions,
+    watch,
     retrievers,
     tasks,
 )
@@ -100,7 +103,8 @@ def build_app(settings: Settings) -> FastAPI:
                 task.result()
             gc.collect()
             gc.freeze()  # full collections of all that is imported would hold every request up
-            yield
+            with on_stop_signal(context.streams.stop):
+                yield
         finally:
             start.cancel()
             await asyncio.gather(start, return_exceptions=True)

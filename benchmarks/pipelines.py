@@ -10,7 +10,7 @@ import orjson
 from benchmarks.corpus import VECTOR_NAME, Query
 from benchmarks.figures import BenchError
 from shared.documents import CollectionRef, DocumentStore
-from shared.models.execution import Claim, ExecutionRequest, Page, Status
+from shared.models.execution import Claim, ExecutionRequest, Page, StageEvent, Status
 from shared.stores.ledger import Outcome
 from workers.execution.definition import Definition, DefinitionCache
 from workers.execution.pipeline import Pipeline
@@ -39,6 +39,9 @@ class _Unwatched(Run):
         pass
 
     def publish(self, stage: str | None, stages_completed: int, snapshot: Snapshot) -> None:
+        pass
+
+    def tell(self, event: StageEvent) -> None:
         pass
 
     def keep(self, checkpoint: Checkpoint) -> None:

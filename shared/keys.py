@@ -3,7 +3,8 @@
 | key                                   | type   | content                                       | written by        | TTL               |
 |---------------------------------------|--------|-----------------------------------------------|-------------------|-------------------|
 | kennel:exec:<id>                      | hash   | the execution record (docs/record.md)         | Lua only          | result_ttl_s after the end |
-| kennel:docs:<id>                      | list   | result documents when they are over one page  | finish            | with its record   |
+| kennel:docs:<id>                      | list   | chunks of the result when it is over one page | finish            | with its record   |
+| kennel:events:<id>                    | stream | what happened, <= 200 entries, once somebody follows | Lua only    | 1 day after the last; 10 minutes after the end |
 | kennel:ckpt:<id>                      | hash   | what a later attempt goes on with, and its first rows | checkpoint | result_ttl_s, until the run ends |
 | kennel:sum:<id>                       | string | line of an ended execution, its tombstone     | Lua only          | summary_ttl_s; result_ttl_s outside of the history |
 | kennel:hist:<retriever id>            | zset   | execution ids by sequence number              | submit            | summary_ttl_s     |
@@ -11,6 +12,7 @@
 | kennel.<class>                        | list   | the Celery queue of a priority class          | Lua, Celery       | permanent, <= queue_max |
 | kennel.embed                          | list   | the Celery queue of embedding tasks           | Lua, Celery       | permanent, <= collections |
 | kennel:pending:<queue>                | zset   | ids whose message is out, by sequence number  | Lua only          | permanent, <= queue_max |
+| kennel:delayed                        | zset   | executions that wait for another attempt, by when it is due (ms) | Lua only | permanent, <= pending |
 | kennel:marks:<queue>                  | hash   | the two watermarks of the queue               | sweep             | permanent         |
 | kennel:leases                         | zset   | running ids by lease end (ms)                 | Lua only          | permanent, <= running |
 | kennel:seq                            | string | last sequence number                          | Lua only          | permanent         |
@@ -55,6 +57,7 @@ SECRET = "kennel:secret"
 API_KEYS = "kennel:keys"
 EMBEDDING = "kennel:embedding"
 LEASES = "kennel:leases"
+DELAYED = "kennel:delayed"
 BOOKS = "kennel:books"
 METRICS = "kennel:metrics"
 WORKERS = "kennel:workers"
@@ -65,9 +68,11 @@ LUA = {
     "RECORD": "kennel:exec:",
     "DOCUMENTS": "kennel:docs:",
     "CHECKPOINT": "kennel:ckpt:",
+    "EVENTS": "kennel:events:",
     "SUMMARY": "kennel:sum:",
     "HISTORY": "kennel:hist:",
     "PENDING": "kennel:pending:",
+    "DELAYED": DELAYED,
     "MARKS": "kennel:marks:",
     "LEASES": LEASES,
     "BOOKS": BOOKS,
@@ -102,6 +107,10 @@ def result_documents(execution_id: str) -> str:
 
 def checkpoint(execution_id: str) -> str:
     return f"kennel:ckpt:{execution_id}"
+
+
+def events(execution_id: str) -> str:
+    return f"kennel:events:{execution_id}"
 
 
 def summary(execution_id: str) -> str:

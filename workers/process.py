@@ -30,13 +30,14 @@ from workers.execution.pipeline import Pipeline, failed_before_start, log_unfore
 from workers.lease.cancellations import Cancellations
 from workers.lease.identity import process_name
 from workers.lease.keeper import Keeper
-from workers.lease.run import Cancelled, ExecutionLost, HandedBack, Run, Stop
+from workers.lease.run import Cancelled, ExecutionLost, HandedBack, RetryLater, Run, Stop
 from workers.lease.stopping import StopFlag
 from workers.meter import Meter
 
 log = logging.getLogger("kennel.worker")
 
 _PATIENCE_S = 60.0
+_CALL_S = 2.0  # as long as a dead connection is taken for a slow one; every call is repeatable
 _SECRET_BYTES = 32
 
 
@@ -45,7 +46,7 @@ class WorkerProcess:
 
     def __init__(self, settings: Settings, worker: str, stop: StopFlag) -> None:
         self.settings = settings
-        self._redis: redis.Redis = connect(settings.redis_url)
+        self._redis: redis.Redis = connect(settings.redis_url, timeout_s=_CALL_S)
         name = process_name(worker)
         self.ledger = Ledger(self._redis, settings, worker, name)
         self.meter = Meter()
@@ -72,20 +73,11 @@ class WorkerProcess:
         try:
             outcome = self._outcome(run)
             run.close()
-            written, following = self.ledger.finish(claim, outcome, claim_next=claim_next())
-        except HandedBack:
-            self.keeper.hand_back(run)
-            return None, None
-        except Unavailable as error:
-            log_event(log, "execution.outcome_not_written", level=logging.ERROR, error=error.message,
-                      execution_id=claim.execution_id, attempt=claim.attempt)  # fmt: skip
-            return None, None
-        except Cancelled:
-            log_event(log, "execution.cancelled", execution_id=claim.execution_id, attempt=claim.attempt)
-            return None, None
-        except ExecutionLost:
-            log_event(log, "execution.lost", level=logging.WARNING, execution_id=claim.execution_id,
-                      attempt=claim.attempt)  # fmt: skip
+            written, following = self.ledger.finish(
+                claim, outcome, claim_next=claim_next(), told=run.untold()
+            )
+        except (Stop, Unavailable) as reason:
+            self._let_go(run, reason)
             return None, None
         finally:
             self.keeper.let_go(run)
@@ -122,7 +114,12 @@ class WorkerProcess:
                 left_behind=self._left_behind(run.claim),
                 meter=self.meter,
             )
-            return pipeline.run()
+            try:
+                return pipeline.run()
+            except RetryLater as later:
+                if run.claim.attempt < self.settings.max_attempts:
+                    raise
+                return pipeline.given_up(later)
         except (Stop, Unavailable):
             raise
         except KennelError as error:
@@ -131,6 +128,41 @@ class WorkerProcess:
             log_unforeseen(error, execution_id=run.claim.execution_id)
             return failed_before_start(
                 run.claim, f"unexpected {type(error).__name__}; the worker's log says where"
+            )
+
+    def _let_go(self, run: Run, reason: Exception) -> None:
+        """The run ends here without an outcome of its own."""
+        about: dict[str, Any] = {"execution_id": run.claim.execution_id, "attempt": run.claim.attempt}
+        match reason:
+            case HandedBack():
+                self.keeper.hand_back(run)
+            case RetryLater():
+                self._retry(run, reason)
+            case Cancelled():
+                log_event(log, "execution.cancelled", **about)
+            case ExecutionLost():
+                log_event(log, "execution.lost", level=logging.WARNING, **about)
+            case _:
+                log_event(
+                    log, "execution.outcome_not_written", level=logging.ERROR, error=str(reason), **about
+                )
+
+    def _retry(self, run: Run, later: RetryLater) -> None:
+        """Another attempt, later, that goes on where this one stands."""
+        claim = run.claim
+        with contextlib.suppress(Unavailable):  # as a worker that died: the sweep finds it
+            run.save()
+            run.flush()
+            run.close()
+            waits = self.ledger.retry(claim, round(later.delay_s * 1000))
+            log_event(
+                log,
+                "execution.waits_for_retry" if waits else "execution.lost",
+                level=logging.WARNING,
+                execution_id=claim.execution_id,
+                attempt=claim.attempt,
+                delay_s=later.delay_s,
+                error=later.message,
             )
 
     def _forget_checkpoint(self, claim: Claim) -> None:

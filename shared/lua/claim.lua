@@ -9,9 +9,9 @@ end
 
 -- What the claimer needs to run it.
 local function claimed(record)
-  local more = redis.call('HMGET', KEY.RECORD .. record.id, 'namespace', 'version', 'request', 'definition')
+  local more = redis.call('HMGET', KEY.RECORD .. record.id, 'namespace', 'version', 'request', 'definition', 'events')
   return { 'claimed', record.id, int(record.epoch), int(record.attempts), int(record.spent_ms), record.retriever,
-    more[2], more[1], more[3], more[4] or '', int(waited_ms(record)) }
+    more[2], more[1], more[3], more[4] or '', int(waited_ms(record)), more[5] or '' }
 end
 
 local function take(record, now, nonce, worker, lease_ms)
@@ -32,7 +32,7 @@ end
 
 -- args: id, nonce, worker, lease_ms
 -- returns: {'claimed', id, epoch, attempts, spent_ms, retriever, version, namespace, request, definition or '',
---            waited_ms}
+--            waited_ms, '1' when somebody follows its events, else ''}
 --            the same again for the same nonce: the first answer may have been lost
 --          {'busy'} somebody runs it | {'terminal'} it has ended | {'missing'}
 define('claim', function(args)

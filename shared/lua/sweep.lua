@@ -101,6 +101,7 @@ define('sweep', function(args)
   local held = holding(now, tonumber(args[2]), tonumber(args[3]))
   local requeued, failed, sent = 0, 0, 0
   if not held then requeued, failed = end_leases(now, args) end
+  send_due(now, args[1], args[6])
   for i = 13, #args do sent = sent + send_lost(args[i], now, args) end
   redis.call('ZREMRANGEBYSCORE', KEY.WORKERS, '-inf', int(now - tonumber(args[11])))
   return held_by(args[12], { requeued, failed, sent, held and 1 or 0 })

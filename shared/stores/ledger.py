@@ -15,17 +15,18 @@ from typing import Any
 import orjson
 import redis
 
-from shared import broker, keys
-from shared.models.execution import Claim, ExecutionRequest
+from shared import broker, keys, result_chunks
+from shared.models.execution import Claim, ExecutionRequest, Told
 from shared.packing import packed
 from shared.redis_sync import Argument, Functions, text, texts, through_outage
 from shared.settings import Settings
 
-_PATIENCE_S = 60.0
+_PATIENCE_S = 120.0  # an outage of a minute and a half makes nothing run again
 _PROGRESS_PATIENCE_S = 1.0
 _NEXT_TRIES = 4  # messages of ended executions skipped in one finish
 _SWEEP_BATCH = 100
 LOST_WINDOW_MS = 5_000  # a lost message is noticed after one to two of these
+_NOTHING_TOLD = Told()
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +120,7 @@ class Ledger:
         stages_completed: int,
         detail: bytes,
         figures: bytes,
+        told: Told = _NOTHING_TOLD,
     ) -> bool:
         """Publish; False when the execution is no longer this attempt's.
 
@@ -133,6 +135,7 @@ class Ledger:
             stages_completed,
             packed(detail),
             figures,
+            *_flat(told),
             patience_s=_PROGRESS_PATIENCE_S,
         )
         return text(word) != "lost"
@@ -170,12 +173,15 @@ class Ledger:
         """The run has ended; should this be lost, the key ends by itself."""
         through_outage(lambda: self._client.delete(keys.checkpoint(execution_id)), patience_s=0)
 
-    def finish(self, claim: Claim, outcome: Outcome, *, claim_next: bool) -> tuple[bool, Claim | None]:
+    def finish(
+        self, claim: Claim, outcome: Outcome, *, claim_next: bool, told: Told = _NOTHING_TOLD
+    ) -> tuple[bool, Claim | None]:
         """Write the terminal state once; with `claim_next`, take the next execution in the same call.
 
         Returns (written by this attempt, the next claim or None).
         """
         nonce = secrets.token_hex(8)
+        events = _flat(told)
         reply = self._call(
             "finish",
             claim.execution_id,
@@ -192,7 +198,9 @@ class Ledger:
             self._settings.lease_ms,
             _NEXT_TRIES,
             outcome.profile,
-            *outcome.documents,
+            len(events),
+            *events,
+            *result_chunks.packed(outcome.documents),
         )
         return text(reply[0]) != "lost", _claim(reply[1:])
 
@@ -202,6 +210,10 @@ class Ledger:
             "release", claim.execution_id, claim.epoch, broker.message_template(), patience_s=patience_s
         )
         return text(word) == "released"
+
+    def retry(self, claim: Claim, delay_ms: int) -> bool:
+        """Let it wait for another attempt; False when it was not this attempt's any more."""
+        return text(self._call("retry", claim.execution_id, claim.epoch, delay_ms)) == "waiting"
 
     def cancel(self, execution_id: str, reason: str) -> str:
         """End a pending execution: cancelled, running, terminal or missing."""
@@ -252,11 +264,18 @@ def _flattened(pairs: Iterable[tuple[str, int]]) -> Iterator[Argument]:
     return chain.from_iterable(pairs)
 
 
+def _flat(told: Told) -> list[Argument]:
+    """As the functions take it: nothing, or the first number, type, members …"""
+    if not told.events:
+        return []
+    return [told.first, *(part for event in told.events for part in (event.type, event.members))]
+
+
 def _claim(reply: Sequence[bytes]) -> Claim | None:
     if not reply or text(reply[0]) != "claimed":
         return None
     _, execution_id, epoch, attempt, spent_ms, retriever_id, version, namespace_id, *more = reply
-    request, definition, waited_ms = more
+    request, definition, waited_ms, followed = more
     return Claim(
         text(execution_id),
         int(epoch),
@@ -268,4 +287,5 @@ def _claim(reply: Sequence[bytes]) -> Claim | None:
         ExecutionRequest.from_json(request),
         definition,
         int(waited_ms),
+        followed == b"1",
     )
