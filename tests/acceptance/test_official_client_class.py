@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import mixpeek
 import pytest
 from mixpeek._client.client import MixpeekAPIError
+from mixpeek._client.resources import _Resource
 
 from shared.redis_sync import connect
 from shared.stores.api_keys import create_key
@@ -29,6 +32,7 @@ BOOKS = [
     {"document_id": "dune", "payload": {"title": "Dune", "text": "A desert planet and its heir."}},
     {"document_id": "sand", "payload": {"title": "Sand", "text": "Divers below a desert."}},
 ]
+POINTS = {"east": [1.0, 0.0], "north": [0.0, 1.0]}
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +60,12 @@ def client(service: Stack, key: str) -> Iterator[Any]:
     with pytest.raises(MixpeekAPIError) as gone:
         namespaces.get(space.namespace_id)
     assert gone.value.status == 404
+
+
+@pytest.fixture(scope="module")
+def outside(service: Stack, key: str) -> Any:
+    """In no namespace at all."""
+    return mixpeek.Mixpeek(key, base_url=f"{service.base_url}/v1")
 
 
 def titles(result: Any) -> list[str]:
@@ -115,7 +125,99 @@ def test_a_refusal_says_what_was_wrong(client: Any, service: Stack) -> None:
     error = refused.value.detail["error"]
     assert (refused.value.status, error["type"]) == (422, "ValidationError")
     assert error["details"]["validation_errors"][0]["loc"] == ["stages", 0, "config", "stage_id"]
+    with pytest.raises(MixpeekAPIError) as of_old:  # stages of a shape that its own models refuse, too
+        client.search("desert", collection="books")
+    assert (of_old.value.status, of_old.value.detail["error"]["type"]) == (422, "ValidationError")
     stranger = mixpeek.Mixpeek("sk_wrong", base_url=f"{service.base_url}/v1", namespace=client.namespace)
     with pytest.raises(MixpeekAPIError) as unknown:
         stranger.retrievers.list()
     assert unknown.value.status == 401
+
+
+def test_namespaces_and_tasks(client: Any) -> None:
+    space = client.namespace
+    assert client.namespaces.get(space).collection_count == 1
+    assert space in {each.namespace_id for each in client.namespaces.list()["results"]}
+    found = client.retrievers.create(name="find", stages=[STAGE], input_schema=QUERY)
+    assert client.retrievers.get("find").retriever_id == found.retriever_id
+    ran = client.retrievers.execute("find", inputs={"query": "desert"})
+    assert client.tasks.get(ran.execution_id).status == "COMPLETED"
+    assert ran.execution_id in {each.task_id for each in client.tasks.list(status="COMPLETED").results}
+    assert client.tasks.delete("nobody").success is True
+    with pytest.raises(MixpeekAPIError) as missing:
+        client.tasks.get("nobody")
+    assert missing.value.status == 404
+
+
+def test_a_namespace_for_vectors_of_ones_own(client: Any) -> None:
+    name = f"own-{secrets.token_hex(6)}"
+    made = client.namespaces.create(name=name, vector_configs=[{"name": "v", "dimension": 2}])
+    assert (made.namespace_id, made.mode, made.vector_configs[0].dimension) == (name, "standalone", 2)
+    documents = [{"document_id": each, "vectors": {"v": vector}} for each, vector in POINTS.items()]
+    client.namespaces.documents.upsert(namespace_id=name, documents=documents)
+    result = client.search(namespace_id=name, queries=[{"vector_name": "v", "vector": [0.0, 2.0]}], limit=1)
+    assert [(each.document_id, each.score) for each in result.documents] == [("north", 1.0)]
+    client.namespaces.delete(name)
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda client: client.evaluations.create_dataset(dataset_name="d", queries=[]),
+        lambda client: client.evaluations.list_datasets(),
+        lambda client: client.evaluations.get_dataset("d"),
+        lambda client: client.evaluations.generate_from_interactions("find"),
+        lambda client: client.evaluations.run("find", dataset_name="d"),
+        lambda client: client.evaluations.list("find"),
+        lambda client: client.evaluations.get("find", "e"),
+        lambda client: client.retrievers.run_evaluation("find", dataset_name="d"),
+        lambda client: client.retrievers.create_interaction(document_id="emma", interaction_type=["click"]),
+        lambda client: client.retrievers.create_interaction_from_result(
+            {"documents": [{"document_id": "emma"}], "retriever_id": "find"}, position=0
+        ),
+        lambda client: client.retrievers.backfill_interactions([{"retriever_id": "find"}]),
+        lambda client: client.retrievers.list_interactions("find"),
+        lambda client: client.retrievers.get_interaction("i"),
+        lambda client: client.retrievers.delete_interaction("i"),
+        lambda client: client.retrievers.enable_learned_fusion("find"),
+        lambda client: client.retrievers.disable_learned_fusion("find"),
+        lambda client: client.retrievers.set_rollout("find", rollout_pct=1.0),
+        lambda client: client.retrievers.opt_out_user("find", user_id="u"),
+        lambda client: client.retrievers.opt_in_user("find", user_id="u"),
+        lambda client: client.retrievers.reset_user("find", user_id="u"),
+        lambda client: client.retrievers.get_weights("find"),
+        lambda client: client.retrievers.get_user_weights("find", user_id="u"),
+        lambda client: client.retrievers.get_stats("find"),
+        lambda client: client.retrievers.get_activity("find"),
+    ],
+)
+def test_what_is_not_built_says_so(outside: Any, ask: Callable[[Any], Any]) -> None:
+    with pytest.raises(MixpeekAPIError) as refused:
+        ask(outside)
+    error = refused.value.detail["error"]
+    assert (refused.value.status, error["type"]) == (501, "NotImplementedError")
+
+
+@pytest.mark.parametrize(
+    ("ask", "status"),
+    [
+        (lambda client: client.documents.search(query="desert"), 405),  # no generated class has it
+        (lambda client: client.collections.trigger("books"), 404),
+        (lambda client: client.namespaces.clone("x", name="y"), 404),
+        (lambda client: client.namespaces.promote("x"), 404),
+        (lambda client: client.retrievers.publish("find"), 404),
+        (lambda client: client.index("https://example.com/a.txt"), 404),
+    ],
+)
+def test_what_is_beside_the_contract_is_refused(outside: Any, ask: Callable[[Any], Any], status: int) -> None:
+    with pytest.raises(MixpeekAPIError) as refused:
+        ask(outside)
+    assert (refused.value.status, refused.value.detail["success"]) == (status, False)
+
+
+def test_every_method_of_the_class_is_called_by_a_test(outside: Any) -> None:
+    tests = "\n".join(path.read_text() for path in Path(__file__).parent.glob("test_*.py"))
+    for name, resource in vars(outside).items():
+        if isinstance(resource, _Resource) and name not in ("buckets", "batches"):  # Kennel has no buckets
+            for method, _ in inspect.getmembers(resource, inspect.ismethod):
+                assert method.startswith("_") or f"{name}.{method}(" in tests, f"{name}.{method}"

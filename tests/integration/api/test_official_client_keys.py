@@ -13,6 +13,7 @@ from mixpeek.api.account_api import AccountApi
 from mixpeek.api.collections_api import CollectionsApi
 from mixpeek.api.discovery_api import DiscoveryApi
 from mixpeek.api.health_api import HealthApi
+from mixpeek.api.namespaces_api import NamespacesApi
 from mixpeek.api.organization_api_keys_api import OrganizationAPIKeysApi
 from mixpeek.exceptions import (
     BadRequestException,
@@ -103,6 +104,48 @@ def test_a_key_from_its_making_to_its_end(
         AccountApi(opened(rotated.key)).whoami_me()
     assert admin.list_keys_organizations_users_email(email)["total"] == 0
     assert admin.list_keys_organizations_users_email(email, include_revoked=True)["total"] == 1
+
+
+def test_a_key_that_is_limited_to_a_namespace_sees_no_other(
+    admin: OrganizationAPIKeysApi, opened: Open, email: str, namespace: str
+) -> None:
+    other = NamespacesApi(opened(API_KEY)).create_namespace({"namespace_name": f"not for {email}"[:64]})
+    scopes = [ResourceScopeInput(resource_type="namespace", resource_id=namespace)]
+    request = APIKeyCreateRequest(name=_named(email), permissions=[Permission.WRITE], scopes=scopes)
+    key = admin.create_key_organizations_users_email(email, request).key
+    inside, outside = opened(key, namespace), opened(key, other.namespace_id)
+    books = {"collection_name": "books", "source": {"type": "direct_upsert"}}
+    CollectionsApi(inside).create_collection(books)
+    with pytest.raises(NotFoundException) as hidden:
+        CollectionsApi(outside).create_collection(books)
+    assert hidden.value.data.error.code == "namespace_not_found"
+    assert CollectionsApi(outside).list_collections().warnings[0].reason == "unresolved"
+    seen = NamespacesApi(inside).list_namespaces()
+    assert [each.namespace_id for each in seen.results] == [namespace]
+
+
+def test_each_permission_holds_those_below_it(
+    admin: OrganizationAPIKeysApi, opened: Open, email: str, namespace: str
+) -> None:
+    def collections(permission: Permission) -> CollectionsApi:
+        request = APIKeyCreateRequest(name=f"{permission.value} {_named(email)}", permissions=[permission])
+        return CollectionsApi(
+            opened(admin.create_key_organizations_users_email(email, request).key, namespace)
+        )
+
+    reader, writer, deleter = (
+        collections(each) for each in (Permission.READ, Permission.WRITE, Permission.DELETE)
+    )
+    writer.create_collection({"collection_name": "books", "source": {"type": "direct_upsert"}})
+    assert reader.get_collection("books").collection_name == "books"
+    for powerless in (reader, writer):
+        with pytest.raises(ForbiddenException) as forbidden:
+            powerless.delete_collection("books")
+        assert forbidden.value.data.error.type == "ForbiddenError"
+    deleter.update_collection("books", {"description": "Old."})
+    deleter.delete_collection("books")
+    with pytest.raises(NotFoundException):
+        reader.get_collection("books")
 
 
 def test_a_missing_permission_and_a_bad_value_have_parsed_bodies(
