@@ -14,6 +14,7 @@ from shared.settings import Settings
 NO_LIFETIME = Kind("key that never expires", "untidy", "give it the lifetime that such keys have")
 
 _FLUSHED_TTL_S = 3_600  # as shared/lua/heartbeat.lua
+_EVENTS_TTL_S = 86_400  # as shared/lua/record.lua
 
 
 def no_lifetime(name: str, ttl_s: int, kept_by: tuple[str, ...] = ()) -> Fault:
@@ -33,6 +34,7 @@ def lifetimes_s(settings: Settings) -> dict[str, int]:
         "idem": settings.idempotency_ttl_s,
         "upsert": settings.idempotency_ttl_s,
         "flushed": _FLUSHED_TTL_S,
+        "events": _EVENTS_TTL_S,
     }
 
 

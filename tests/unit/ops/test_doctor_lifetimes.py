@@ -20,7 +20,9 @@ def rows() -> list[tuple[str, str]]:
 
 
 def test_every_key_that_expires_is_looked_at() -> None:
-    expiring = {kind_of(name) for name, lifetime in rows() if re.match(r"\w+_ttl_s|with its|\d+ h", lifetime)}
+    expiring = {
+        kind_of(name) for name, lifetime in rows() if re.match(r"\w+_ttl_s|with its|\d+ (?:h|day)", lifetime)
+    }
     assert len(expiring) > 8
     assert expiring == lifetimes_s(Settings()).keys() | OTHERS
 
