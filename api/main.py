@@ -36,6 +36,8 @@ from api.routes import (
     retrievers,
     stages,
     tasks,
+    webhook_deliveries,
+    webhooks,
 )
 from api.services.health import VERSION
 from shared.errors import OutcomeUnknown, Unavailable
@@ -53,6 +55,8 @@ _ROUTERS = (
     health,
     identity,
     api_keys,
+    webhooks,
+    webhook_deliveries,
     discovery,
     stages,
     namespaces,

@@ -31,6 +31,8 @@ _PARTS = (
     "resources",
     "embedding",
     "api_keys",
+    "deliveries",
+    "webhooks",
 )
 
 

@@ -244,6 +244,9 @@ end
 -- their room, so it is written anew. `detail` is read only when it is not written: it may be large.
 local KEPT = { 'namespace', 'retriever', 'version', 'epoch', 'head' }
 
+-- Tells the outside of an end; set by deliveries.lua.
+local announce
+
 -- The one way into a terminal status, which the caller has set on the record.
 -- `result` may have detail, profile and next; without a detail the last published one stays.
 local function close(record, now, retention, result)
@@ -261,6 +264,7 @@ local function close(record, now, retention, result)
   redis.call('ZREM', KEY.LEASES, record.id)
   local ttl_s = enter_status(record) and retention.summary_ttl_s or retention.result_ttl_s
   redis.call('SET', KEY.SUMMARY .. record.id, summary_of(record, now), 'EX', ttl_s)
+  announce(record, now)
 end
 
 -- Back to the queue with a new message; `push` as in enqueue.

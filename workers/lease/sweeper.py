@@ -11,6 +11,7 @@ from redis.exceptions import RedisError
 from shared.errors import KennelError
 from shared.logs import log_event
 from shared.settings import Settings
+from shared.stores.delivery_queue import DeliveryQueue
 from shared.stores.ledger import Ledger, SweepReport
 from workers.embedding import EmbeddingSweep
 from workers.lease.identity import has_died
@@ -24,9 +25,17 @@ _ROUNDS_MAX = 1_000  # passes in a row; a full one handles 100 executions
 class Sweeper:
     """Sweeps until the worker stops. All workers sweep; the jitter spreads them."""
 
-    def __init__(self, ledger: Ledger, embedding: EmbeddingSweep, settings: Settings, stop: StopFlag) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        embedding: EmbeddingSweep,
+        deliveries: DeliveryQueue,
+        settings: Settings,
+        stop: StopFlag,
+    ) -> None:
         self._ledger = ledger
         self._embedding = embedding
+        self._deliveries = deliveries
         self._period_s = settings.sweep_ms / 1000
         self._stop = stop
         self._away = False
@@ -39,6 +48,7 @@ class Sweeper:
             try:
                 self._sweep()
                 self._embedding.sweep()
+                self._deliveries.sweep()
                 self._away = False
             except (KennelError, RedisError) as error:
                 if not self._away:
