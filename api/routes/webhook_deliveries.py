@@ -16,7 +16,7 @@ router = APIRouter(prefix="/v1/organizations/webhooks/{webhook_id}", tags=["webh
 
 
 @router.post("/test", summary="Send a test event", responses=answers(WebhookTest, 403, 404, 409, 504))
-async def test(context: ContextDep, caller: AdminDep, webhook_id: PathId) -> Response:
+async def send_test(context: ContextDep, caller: AdminDep, webhook_id: PathId) -> Response:
     """Its deliveries say how it went."""
     return json_response(await context.webhook_deliveries.test(caller, webhook_id))
 
@@ -26,7 +26,7 @@ async def test(context: ContextDep, caller: AdminDep, webhook_id: PathId) -> Res
     summary="List what was sent for a webhook",
     responses=answers(DeliveryList, 400, 403, 404, 422, headers=LINK_HEADER),
 )
-async def list_all(
+async def list_deliveries(
     context: ContextDep,
     caller: AdminDep,
     webhook_id: PathId,
@@ -42,7 +42,9 @@ async def list_all(
 
 
 @router.get("/deliveries/{delivery_id}", summary="Get a delivery", responses=answers(Delivery, 403, 404))
-async def get(context: ContextDep, caller: AdminDep, webhook_id: PathId, delivery_id: PathId) -> Response:
+async def get_delivery(
+    context: ContextDep, caller: AdminDep, webhook_id: PathId, delivery_id: PathId
+) -> Response:
     """One event on its way to one channel, with each try."""
     return json_response(await context.webhook_deliveries.get(caller, webhook_id, delivery_id))
 

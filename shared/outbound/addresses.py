@@ -15,8 +15,9 @@ from ipaddress import (
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
-# A public address that stands for the host's own agent in one cloud, whose other services are link-local.
-_PLATFORM_SERVICES = frozenset((IPv4Address("168.63.129.16"),))
+# Beyond what Python's `is_global` knows, in all its versions: protocol assignments (RFC 6890), site-local
+# addresses (RFC 3879), and the public address of the host's own agent in one cloud.
+_ALSO_INTERNAL = (ip_network("192.0.0.0/24"), ip_network("fec0::/10"), ip_network("168.63.129.16/32"))
 _NAT64 = IPv6Network("64:ff9b::/96")  # RFC 6052, 2.1
 
 
@@ -73,7 +74,7 @@ def is_internal(address: Address) -> bool:
         or address.is_multicast
         or address.is_reserved
         or address.is_unspecified
-        or address in _PLATFORM_SERVICES
+        or any(address in network for network in _ALSO_INTERNAL)
     )
 
 

@@ -104,7 +104,7 @@ def test_an_unknown_path_is_404_and_a_wrong_method_405(api: httpx.Client) -> Non
         ("GET", "/v1/retrievers/benchmarks/x"),
         ("GET", "/v1/alerts/executions/x"),
         ("DELETE", "/v1/organizations/secrets/x"),
-        ("POST", "/v1/organizations/webhooks/list"),
+        ("POST", "/v1/organizations/alerts/list"),
         ("GET", "/v1/organizations/users/a@b"),
     ],
 )

@@ -43,7 +43,7 @@ _READ_BY_POST = ("/list", "/list/batch", "/batch-get", "/aggregate", "/distinct"
 
 
 def _needed(method: str, path: str) -> Permission:
-    if "/api-keys" in path:
+    if "/api-keys" in path or "/webhooks" in path:
         return "admin"
     # Whoever may read may run what reads, and cancel it.
     runs = "/execute" in path or path.startswith(("/v1/batches", "/v1/tasks")) or path.endswith("/cancel")
