@@ -10,6 +10,7 @@ from typing import Self
 from api.auth import Authenticator
 from api.cursors import Cursors
 from api.directory import CollectionDirectory, NamespaceDirectory, RetrieverDirectory
+from api.event_stream import OpenStreams
 from api.pool import DocumentPool
 from api.services.api_keys import ApiKeyService
 from api.services.catalogue import CatalogueService
@@ -21,8 +22,10 @@ from api.services.document_lists import DocumentListService
 from api.services.documents import DocumentService
 from api.services.embedding_wakeup import EmbeddingWakeup
 from api.services.health import HealthService
+from api.services.metrics import MetricsService
 from api.services.namespaces import NamespaceService
 from api.services.retrievers import RetrieverService
+from api.services.stats import StatsService
 from api.services.upsert_once import UpsertOnce
 from api.services.webhook_channels import ChannelReader
 from api.services.webhook_deliveries import WebhookDeliveryService
@@ -36,8 +39,10 @@ from shared.outbound.guard import OutboundGuard
 from shared.redis_link import RedisLink
 from shared.settings import Settings
 from shared.stores.batches import BatchStore
+from shared.stores.books import BookStore
 from shared.stores.catalogue import CatalogueStore
 from shared.stores.embedding_requests import EmbeddingRequests
+from shared.stores.execution_events import EventStore
 from shared.stores.executions import ExecutionStore
 from shared.stores.resources import DeletedNamespaces, ResourceStore
 from shared.stores.upsert_answers import UpsertAnswers
@@ -74,7 +79,11 @@ class ApiContext:
     webhook_deliveries: WebhookDeliveryService
     health: HealthService
     deep_health: DeepHealthService
+    stats: StatsService
+    metrics: MetricsService
     executions: ExecutionStore
+    events: EventStore
+    streams: OpenStreams
     batches: BatchStore
     wakeups: Wakeups
 
@@ -85,6 +94,7 @@ class ApiContext:
         pool = DocumentPool(open_document_store(settings))
         cursors = Cursors(redis)
         health = HealthService(redis, settings)
+        books = BookStore(redis)
         authenticator = Authenticator(redis)
         namespace_store = ResourceStore(redis, "namespace")
         collection_store = ResourceStore(redis, "collection")
@@ -142,7 +152,11 @@ class ApiContext:
             webhook_deliveries=WebhookDeliveryService(webhook_service, DeliveryLog(redis), cursors),
             health=health,
             deep_health=DeepHealthService(health, redis, pool, settings),
+            stats=StatsService(books, namespaces),
+            metrics=MetricsService(books, settings),
             executions=ExecutionStore(redis, settings),
+            events=EventStore(redis),
+            streams=OpenStreams(settings.streams_max),
             batches=BatchStore(redis, settings),
             wakeups=Wakeups(settings.redis_url),
         )

@@ -1,6 +1,7 @@
 """The front door: execute and poll are answered here, past the framework; everything else goes on to it.
 
-These two are nearly all of the traffic. They are described in OpenAPI (routes/executions.py, routes/adhoc.py)
+These two are nearly all of the traffic; the streams of events are here, too, as the framework would stand
+between them and their client. They are described in OpenAPI (routes/executions.py, routes/adhoc.py)
 and share services, errors and authentication with the other operations; only routing, middleware and
 response classes are left out.
 """
@@ -8,68 +9,49 @@ response classes are left out.
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from contextlib import ExitStack
 from urllib.parse import parse_qs, unquote_to_bytes
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.auth import require
+from api.call import Answer, Call, access_of, body_of
 from api.context import ApiContext
-from api.deps import Access
 from api.errors import MethodNotAllowed, error_response
 from api.etags import matches
+from api.event_stream import EventStream
 from api.preference import Preference
+from api.services.event_feed import END_ID, EventFeed
 from api.services.execution_answers import answer_body, location_of, readable_id, with_legacy_results
-from api.services.executions import Owner, learn_wait_reason, read, read_when, wait_reason
+from api.services.executions import (
+    Owner,
+    follow,
+    learn_wait_reason,
+    read,
+    read_when,
+    wait_reason,
+    with_queue_position,
+)
 from api.services.partial import with_partial, without_partial
 from api.services.result_pages import paging_of, with_paging
-from api.services.submit import SubmitOptions, idempotency_key, submit
+from api.services.submit import SubmitOptions, idempotency_key, read_body, submit
 from shared import ids
-from shared.errors import BadRequest, InvalidInput, TooLarge
+from shared.errors import InvalidInput
 from shared.logs import log_event
 from shared.stores.executions import StoredExecution
 
 logger = logging.getLogger("kennel.api")
 
 _NO_WORKER_RETRY_S = 5
-_FLAG = {"true": True, "1": True, "false": False, "0": False, "": False}
+_EVENT_ID = re.compile(r"\d{1,15}-\d{1,6}")
 _EXECUTE_REFUSES = ("return_presigned_urls", "stream")
 _ADHOC_REFUSES = (*_EXECUTE_REFUSES, "explain", "skip_cache")
 _GET_REFUSES = ("return_presigned_urls", "return_vectors", "explain", "stream")
 
-
-@dataclass(slots=True)
-class Call:
-    """One request, as far as these operations look at it."""
-
-    headers: dict[bytes, bytes]
-    query: dict[str, list[str]]
-    body: bytes = b""
-
-    def header(self, name: bytes) -> str | None:
-        value = self.headers.get(name)
-        return None if value is None else value.decode("utf-8", "replace")
-
-    def flag(self, name: str, *, default: bool = False) -> bool:
-        """A boolean of the query; the default when it is not there. Raises InvalidInput for another word."""
-        if name not in self.query:
-            return default
-        value = self.query[name][-1]
-        if value.lower() not in _FLAG:
-            raise InvalidInput.at(("query", name), "must be true or false", value=value)
-        return _FLAG[value.lower()]
-
-
-@dataclass(slots=True)
-class Answer:
-    status: int
-    body: bytes = b""
-    headers: list[tuple[bytes, bytes]] = field(default_factory=list)
-
-
 # (context, call, names from the path) -> answer
-Operation = Callable[..., Awaitable[Answer]]
+Operation = Callable[..., Awaitable[Answer | EventStream]]
 
 
 class FrontDoor:
@@ -91,6 +73,12 @@ class FrontDoor:
                 ):
                     await self._serve(scope, receive, send, "GET", _get, retriever, execution_id)
                     return
+                case [b"", b"v1", b"retrievers", b"executions", execution_id, b"events"]:
+                    await self._serve(scope, receive, send, "GET", _events_adhoc, execution_id)
+                    return
+                case [b"", b"v1", b"retrievers", retriever, b"executions", execution_id, b"events"]:
+                    await self._serve(scope, receive, send, "GET", _events, retriever, execution_id)
+                    return
                 case [b"", b"v1", b"retrievers", retriever, b"execute"]:
                     await self._serve(scope, receive, send, "POST", _execute, retriever)
                     return
@@ -106,7 +94,7 @@ class FrontDoor:
             query = scope["query_string"]
             call = Call(dict(scope["headers"]), parse_qs(query.decode("latin-1")) if query else {})
             if method == "POST":
-                call.body = await _body(receive, context.settings.body_max_bytes)
+                call.body = await body_of(receive, context.settings.body_max_bytes)
             names = [_unquoted(name) for name in raw_names]
             answer = await operation(context, call, *names)
         except Exception as error:
@@ -115,6 +103,9 @@ class FrontDoor:
                 logger.exception("request failed")
             answer = Answer(status, body, headers)
         else:
+            if isinstance(answer, EventStream):
+                await answer.send(receive, send)
+                return
             if answer.status != 304:
                 answer.headers.append((b"content-type", b"application/json"))
                 answer.headers.append((b"content-length", str(len(answer.body)).encode()))
@@ -134,40 +125,8 @@ def _unquoted(name: bytes) -> str:
     return (unquote_to_bytes(name) if b"%" in name else name).decode("utf-8", "replace")
 
 
-async def _body(receive: Receive, max_bytes: int) -> bytes:
-    """Raises TooLarge, whether the length was announced or not."""
-    chunks: list[bytes] = []
-    size = 0
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise BadRequest("the client went away before the body was complete")
-        chunk = message.get("body", b"")
-        size += len(chunk)
-        if size > max_bytes:
-            raise TooLarge(
-                f"the request body is over {max_bytes:,} bytes; send less",
-                details={"body_max_bytes": max_bytes},
-            )
-        if not message.get("more_body", False):
-            return chunk if not chunks else b"".join([*chunks, chunk])
-        chunks.append(chunk)
-
-
-async def _access(context: ApiContext, call: Call) -> Access:
-    authorization = call.headers.get(b"authorization")
-    principal = context.authenticator.cached(authorization) if authorization else None
-    if principal is None:
-        principal = await context.authenticator.authenticate(authorization)
-    name = call.header(b"x-namespace") or next(iter(call.query.get("namespace", ())), None)
-    namespace_id = context.namespaces.cached(principal, name) if name else None
-    if namespace_id is None:
-        namespace_id = await context.namespaces.resolve(principal, name)
-    return Access(principal, namespace_id)
-
-
-async def _execute(context: ApiContext, call: Call, owner: Owner) -> Answer:
-    access = await _access(context, call)
+async def _execute(context: ApiContext, call: Call, owner: Owner) -> Answer | EventStream:
+    access = await access_of(context, call)
     require(access.principal, "read")
     _refuse_flags(
         call, _ADHOC_REFUSES if owner is None else _EXECUTE_REFUSES, "does not work here; leave it out"
@@ -181,17 +140,24 @@ async def _execute(context: ApiContext, call: Call, owner: Owner) -> Answer:
         explain=call.flag("explain"),
     )
     legacy_results = call.flag("include_legacy_results")
-    stored = await _partial(context, call, await submit(context, access, owner, call.body, options))
+    body = read_body(owner, call.body)
+    with ExitStack() as slot:
+        if body.run.stream:
+            slot.enter_context(context.streams.slot())  # before anything is accepted
+        stored = await submit(context, access, owner, body, options)
+        if body.run.stream:
+            return _stream(context, call, stored, None, slot.pop_all())
+    stored = await _partial(context, call, stored)
     return await _submitted(context, with_legacy_results(stored) if legacy_results else stored, preference)
 
 
-async def _execute_adhoc(context: ApiContext, call: Call) -> Answer:
+async def _execute_adhoc(context: ApiContext, call: Call) -> Answer | EventStream:
     return await _execute(context, call, None)
 
 
 async def _submitted(context: ApiContext, stored: StoredExecution, preference: Preference) -> Answer:
     await learn_wait_reason(context, stored)
-    answer = _described(context, stored)
+    answer = _described(context, await with_queue_position(context, stored))
     answer.status = 202 if preference.respond_async and not stored.is_terminal else 200
     answer.headers.append((b"location", location_of(stored).encode()))
     answer.headers += preference.applied()
@@ -199,7 +165,7 @@ async def _submitted(context: ApiContext, stored: StoredExecution, preference: P
 
 
 async def _get(context: ApiContext, call: Call, owner: Owner, execution_id: str) -> Answer:
-    access = await _access(context, call)
+    access = await access_of(context, call)
     require(access.principal, "read")
     _refuse_flags(call, _GET_REFUSES, "cannot change a stored result; send it with execute")
     paging = paging_of(call.query) if call.query else None
@@ -223,7 +189,7 @@ async def _get(context: ApiContext, call: Call, owner: Owner, execution_id: str)
     stored = await _partial(context, call, stored)
     if call.flag("include_legacy_results"):
         stored = with_legacy_results(stored)
-    answer = _described(context, stored)
+    answer = _described(context, await with_queue_position(context, stored))
     answer.headers += preference.applied()
     return answer
 
@@ -238,11 +204,45 @@ async def _get_adhoc(context: ApiContext, call: Call, execution_id: str) -> Answ
     return await _get(context, call, None, execution_id)
 
 
+async def _events(context: ApiContext, call: Call, owner: Owner, execution_id: str) -> Answer | EventStream:
+    access = await access_of(context, call)
+    require(access.principal, "read")
+    last_id = call.header(b"last-event-id") or None
+    if last_id is not None and last_id != END_ID and not _EVENT_ID.fullmatch(last_id):
+        raise InvalidInput.at(
+            ("header", "Last-Event-ID"), "is no id of an event; leave it out to begin anew", value=last_id
+        )
+    with ExitStack() as slot:
+        slot.enter_context(context.streams.slot())
+        stored = await follow(context, access, owner, readable_id(execution_id))
+        if last_id == END_ID and stored.is_terminal:
+            return Answer(204)  # tells an EventSource to connect no more
+        after = None if last_id == END_ID else last_id
+        return _stream(context, call, stored, after, slot.pop_all())
+
+
+async def _events_adhoc(context: ApiContext, call: Call, execution_id: str) -> Answer | EventStream:
+    return await _events(context, call, None, execution_id)
+
+
+def _stream(
+    context: ApiContext, call: Call, stored: StoredExecution, last_id: str | None, slot: ExitStack
+) -> EventStream:
+    async def check() -> None:
+        require((await access_of(context, call)).principal, "read")
+
+    headers = [(b"location", location_of(stored).encode()), *_mode(stored)]
+    feed = EventFeed(context, stored, last_id, check)
+    return EventStream(feed.frames(), headers, slot, context.streams)
+
+
 def _described(context: ApiContext, stored: StoredExecution) -> Answer:
-    headers = _state_headers(context, stored)
-    if ids.is_adhoc(stored.retriever_id):
-        headers.append((b"x-execution-mode", b"adhoc"))
+    headers = [*_state_headers(context, stored), *_mode(stored)]
     return Answer(200, answer_body(context, stored), headers)
+
+
+def _mode(stored: StoredExecution) -> list[tuple[bytes, bytes]]:
+    return [(b"x-execution-mode", b"adhoc")] if ids.is_adhoc(stored.retriever_id) else []
 
 
 def _state_headers(context: ApiContext, stored: StoredExecution) -> list[tuple[bytes, bytes]]:
@@ -254,9 +254,12 @@ def _state_headers(context: ApiContext, stored: StoredExecution) -> list[tuple[b
 
 
 def _etag(context: ApiContext, stored: StoredExecution) -> str:
-    """Strong: the revision, and what the API itself adds to the answer."""
+    """The revision, and of a pending one why it waits.
+
+    Weak then (RFC 9110, 8.8.1): its place in the queue changes all the time, which is no reason to answer.
+    """
     reason = wait_reason(context, stored)
-    return f'"{stored.revision}-{reason}"' if reason else f'"{stored.revision}"'
+    return f'W/"{stored.revision}-{reason}"' if reason else f'"{stored.revision}"'
 
 
 def _refuse_flags(call: Call, names: Sequence[str], reason: str) -> None:

@@ -31,15 +31,19 @@ from api.routes import (
     executions,
     health,
     identity,
+    metrics,
     namespaces,
     not_built,
     retrievers,
     stages,
+    stats,
     tasks,
+    watch,
     webhook_deliveries,
     webhooks,
 )
 from api.services.health import VERSION
+from api.stop_signal import on_stop_signal
 from shared.errors import OutcomeUnknown, Unavailable
 from shared.logs import configure_logging, log_event
 from shared.redis_sync import connect
@@ -53,6 +57,8 @@ _ROUTERS = (
     docs,
     not_built,
     health,
+    metrics,
+    stats,
     identity,
     api_keys,
     webhooks,
@@ -69,6 +75,7 @@ _ROUTERS = (
     batch,
     batches,
     executions,
+    watch,
     retrievers,
     tasks,
 )
@@ -100,7 +107,8 @@ def build_app(settings: Settings) -> FastAPI:
                 task.result()
             gc.collect()
             gc.freeze()  # full collections of all that is imported would hold every request up
-            yield
+            with on_stop_signal(context.streams.stop):
+                yield
         finally:
             start.cancel()
             await asyncio.gather(start, return_exceptions=True)

@@ -10,7 +10,7 @@ from fastapi import FastAPI, Response
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
-from api import examples
+from api import answer_examples, examples
 from api.errors import BRANCHES
 from api.schemas.common import ErrorAnswer
 
@@ -36,6 +36,7 @@ _TAGS = {
     "api keys": "Who may do what. Only a key with the permission admin manages keys.",
     "identity": "Who a key is.",
     "health": "Whether it runs, for people and for probes.",
+    "stats": "How many executions there were, and where they are now.",
 }
 
 # Status -> what it means, a code and a message that come with it.
@@ -88,8 +89,11 @@ _DETAILS: Mapping[int, dict[str, Any]] = {
 }
 _RETRY_AFTER = {"Retry-After": {"description": "When to try again (s).", "schema": {"type": "integer"}}}
 _SECURITY = {"api_key": {"type": "http", "scheme": "bearer", "description": "An API key, `sk_…`."}}
+_PARAMETERS = {**examples.PARAMETERS, **answer_examples.PARAMETERS}
 _REF = "#/components/schemas/"
 _OWN_ERRORS = (f"{_REF}ErrorAnswer", f"{_REF}HTTPValidationError")
+
+MADE_UP = "string"  # stands for a text of which no example is given
 
 ANONYMOUS: dict[str, Any] = {"security": []}
 
@@ -106,7 +110,12 @@ def answers(model: Any, *statuses: int, headers: Mapping[str, str] | None = None
     success: dict[str, Any] = {"model": model}
     if headers:
         success["headers"] = described(headers)
-    return {200: success, **{status: {"model": ErrorAnswer} for status in statuses}}
+    return {200: success, **answers_of_errors(*statuses)}
+
+
+def answers_of_errors(*statuses: int) -> dict[int | str, Any]:
+    """The errors that are an operation's own, where its 200 is described apart."""
+    return {status: {"model": ErrorAnswer} for status in statuses}
 
 
 def described(headers: Mapping[str, str]) -> dict[str, Any]:
@@ -145,7 +154,7 @@ def _complete(document: dict[str, Any]) -> None:
     schemas = components["schemas"]
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
-    for name, example in examples.MODELS.items():
+    for name, example in {**examples.MODELS, **answer_examples.MODELS}.items():
         schemas[name]["examples"] = [example]
     components["securitySchemes"] = _SECURITY
     document["tags"] = [{"name": name, "description": text} for name, text in _TAGS.items()]
@@ -166,8 +175,8 @@ def _complete_operation(operation: dict[str, Any], schemas: Mapping[str, Any]) -
     responses |= {str(status): {"$ref": f"#/components/responses/{_name(status)}"} for status in statuses}
     operation["responses"] = dict(sorted(responses.items()))
     for parameter in operation.get("parameters", ()):
-        if parameter["name"] in examples.PARAMETERS:
-            parameter["example"] = examples.PARAMETERS[parameter["name"]]
+        if parameter["name"] in _PARAMETERS:
+            parameter["example"] = _PARAMETERS[parameter["name"]]
     for part in (operation.get("requestBody", {}), *responses.values()):
         for media in part.get("content", {}).values():
             media["example"] = example_of(media["schema"], schemas)
@@ -221,7 +230,7 @@ def _example_of_type(schema: Mapping[str, Any], schemas: Mapping[str, Any]) -> A
         case "array":
             return [example_of(schema["items"], schemas)] if "$ref" in schema["items"] else []
         case "string":
-            return "text"
+            return MADE_UP
         case "boolean":
             return False
         case "integer" | "number":

@@ -25,6 +25,22 @@ _MAX_RECONNECT_DELAY_S = 2.0
 _CANCEL_AGAIN_S = 0.1
 
 
+class Changed(asyncio.Event):
+    """Set when something watched may have changed; `ids` says what, until it is cleared."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ids: set[str] = set()
+
+    def note(self, watched_id: str) -> None:
+        self.ids.add(watched_id)
+        self.set()
+
+    def clear(self) -> None:
+        self.ids.clear()
+        super().clear()
+
+
 class Wakeups:
     """Start inside a running loop; close at the end."""
 
@@ -33,7 +49,7 @@ class Wakeups:
         self._client = Redis.from_url(
             redis_url, protocol=2, socket_connect_timeout=2.0, socket_timeout=_READ_TIMEOUT_S * 2
         )
-        self._waiting: dict[str, set[asyncio.Event]] = {}
+        self._waiting: dict[str, set[Changed]] = {}
         self._reader = asyncio.create_task(self._read(), name="wakeups")
 
     async def close(self) -> None:
@@ -44,17 +60,22 @@ class Wakeups:
         await self._client.aclose()
 
     @contextmanager
-    def listening(self, watched_id: str) -> Iterator[asyncio.Event]:
-        """An event that is set whenever this is published, from now until the block ends."""
-        event = asyncio.Event()
-        self._waiting.setdefault(watched_id, set()).add(event)
+    def listening(self, *watched_ids: str) -> Iterator[Changed]:
+        """An event that is set whenever one of these is published, from now until the block ends."""
+        event = Changed()
+        for watched_id in watched_ids:
+            self._waiting.setdefault(watched_id, set()).add(event)
         try:
             yield event
         finally:
-            events = self._waiting[watched_id]
-            events.discard(event)
-            if not events:
-                del self._waiting[watched_id]
+            for watched_id in watched_ids:
+                self._forget(watched_id, event)
+
+    def _forget(self, watched_id: str, event: Changed) -> None:
+        events = self._waiting.get(watched_id, set())
+        events.discard(event)
+        if not events:
+            self._waiting.pop(watched_id, None)
 
     async def _read(self) -> None:
         delay_s = 0.1
@@ -75,9 +96,8 @@ class Wakeups:
 
     def _wake(self, watched_id: str) -> None:
         for event in self._waiting.get(watched_id, ()):
-            event.set()
+            event.note(watched_id)
 
     def _wake_all(self) -> None:
-        for events in self._waiting.values():
-            for event in events:
-                event.set()
+        for watched_id in self._waiting:
+            self._wake(watched_id)

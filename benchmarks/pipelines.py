@@ -10,11 +10,12 @@ import orjson
 from benchmarks.corpus import VECTOR_NAME, Query
 from benchmarks.figures import BenchError
 from shared.documents import CollectionRef, DocumentStore
-from shared.models.execution import Claim, ExecutionRequest, Page, Status
+from shared.models.execution import Claim, ExecutionRequest, Page, StageEvent, Status
 from shared.stores.ledger import Outcome
 from workers.execution.definition import Definition, DefinitionCache
 from workers.execution.pipeline import Pipeline
 from workers.lease.run import Checkpoint, Run, Snapshot
+from workers.meter import Meter
 
 HITS = 25
 _MAX_TIME_MS = 60_000
@@ -38,6 +39,9 @@ class _Unwatched(Run):
         pass
 
     def publish(self, stage: str | None, stages_completed: int, snapshot: Snapshot) -> None:
+        pass
+
+    def tell(self, event: StageEvent) -> None:
         pass
 
     def keep(self, checkpoint: Checkpoint) -> None:
@@ -77,6 +81,7 @@ class Search:
             cursor_secret=b"secret",
             max_time_ms=_MAX_TIME_MS,
             result_max_bytes=_RESULT_MAX_BYTES,
+            meter=Meter(),
         ).run()
         if outcome.status != Status.COMPLETED:
             raise BenchError(f"a search ended as {outcome.status}: {outcome.error}")

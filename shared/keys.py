@@ -3,7 +3,8 @@
 | key                                   | type   | content                                       | written by        | TTL               |
 |---------------------------------------|--------|-----------------------------------------------|-------------------|-------------------|
 | kennel:exec:<id>                      | hash   | the execution record (docs/record.md)         | Lua only          | result_ttl_s after the end |
-| kennel:docs:<id>                      | list   | result documents when they are over one page  | finish            | with its record   |
+| kennel:docs:<id>                      | list   | chunks of the result when it is over one page | finish            | with its record   |
+| kennel:events:<id>                    | stream | what happened, <= 200 entries, once somebody follows | Lua only    | 1 day after the last; 10 minutes after the end |
 | kennel:ckpt:<id>                      | hash   | what a later attempt goes on with, and its first rows | checkpoint | result_ttl_s, until the run ends |
 | kennel:sum:<id>                       | string | line of an ended execution, its tombstone     | Lua only          | summary_ttl_s; result_ttl_s outside of the history |
 | kennel:hist:<retriever id>            | zset   | execution ids by sequence number              | submit            | summary_ttl_s     |
@@ -11,10 +12,15 @@
 | kennel.<class>                        | list   | the Celery queue of a priority class          | Lua, Celery       | permanent, <= queue_max |
 | kennel.embed                          | list   | the Celery queue of embedding tasks           | Lua, Celery       | permanent, <= collections |
 | kennel:pending:<queue>                | zset   | ids whose message is out, by sequence number  | Lua only          | permanent, <= queue_max |
+| kennel:delayed                        | zset   | executions that wait for another attempt, by when it is due (ms) | Lua only | permanent, <= pending |
 | kennel:marks:<queue>                  | hash   | the two watermarks of the queue               | sweep             | permanent         |
 | kennel:leases                         | zset   | running ids by lease end (ms)                 | Lua only          | permanent, <= running |
 | kennel:seq                            | string | last sequence number                          | Lua only          | permanent         |
 | kennel:sweep                          | hash   | when the sweep ran, until when it holds       | sweep             | permanent         |
+| kennel:books                          | hash   | how many executions went from status to status, in all | Lua only | permanent         |
+| kennel:books:<namespace id>           | hash   | the same, of one namespace                    | Lua only          | permanent; purged with the namespace |
+| kennel:metrics                        | hash   | what workers measured: counters, buckets of histograms | heartbeat | permanent, <= 19 per stage id |
+| kennel:flushed:<worker process>       | string | number of its last measurements that are in kennel:metrics | heartbeat | 1 h |
 | kennel:workers                        | zset   | worker names by last heartbeat (ms)           | heartbeat         | permanent, pruned |
 | kennel:batch:<id>                     | hash   | a batch: its counters, marks, watchers        | Lua only          | result_ttl_s while none of its executions is open |
 | kennel:batch:<id>:lines               | hash   | line number -> execution id, content digest, the caller's id (JSON) | submit_line | with its batch |
@@ -64,6 +70,9 @@ SECRET = "kennel:secret"
 API_KEYS = "kennel:keys"
 EMBEDDING = "kennel:embedding"
 LEASES = "kennel:leases"
+DELAYED = "kennel:delayed"
+BOOKS = "kennel:books"
+METRICS = "kennel:metrics"
 WORKERS = "kennel:workers"
 INSTALLATION = "-"
 
@@ -72,11 +81,16 @@ LUA = {
     "RECORD": "kennel:exec:",
     "DOCUMENTS": "kennel:docs:",
     "CHECKPOINT": "kennel:ckpt:",
+    "EVENTS": "kennel:events:",
     "SUMMARY": "kennel:sum:",
     "HISTORY": "kennel:hist:",
     "PENDING": "kennel:pending:",
+    "DELAYED": DELAYED,
     "MARKS": "kennel:marks:",
     "LEASES": LEASES,
+    "BOOKS": BOOKS,
+    "METRICS": METRICS,
+    "FLUSHED": "kennel:flushed:",
     "SEQUENCE": "kennel:seq",
     "SWEEP": "kennel:sweep",
     "WORKERS": WORKERS,
@@ -117,6 +131,10 @@ def result_documents(execution_id: str) -> str:
 
 def checkpoint(execution_id: str) -> str:
     return f"kennel:ckpt:{execution_id}"
+
+
+def events(execution_id: str) -> str:
+    return f"kennel:events:{execution_id}"
 
 
 def summary(execution_id: str) -> str:
@@ -170,6 +188,10 @@ def upsert(digest: str) -> str:
 
 def upsert_answer(digest: str) -> str:
     return f"kennel:upsert:{digest}:answer"
+
+
+def books(namespace_id: str) -> str:
+    return f"{BOOKS}:{namespace_id}"
 
 
 def api_key(key_hash: str) -> str:

@@ -15,6 +15,7 @@ from importlib import resources
 from shared import keys
 
 _PARTS = (
+    "books",
     "record",
     "submit",
     "claim",
@@ -24,8 +25,11 @@ _PARTS = (
     "finish",
     "cancel",
     "release",
+    "retry",
     "sweep",
     "watch",
+    "events",
+    "extend",
     "batch",
     "history",
     "resources",
@@ -33,6 +37,8 @@ _PARTS = (
     "api_keys",
     "deliveries",
     "webhooks",
+    "stats",
+    "doctor",
 )
 
 

@@ -90,6 +90,9 @@ class Settings(BaseSettings):
     execute_wait_s: float = Field(
         0, ge=0, le=60, description="How long execute holds its answer by default (s); 0 = submit and poll."
     )
+    streams_max: int = Field(
+        2_000, ge=0, le=100_000, description="Open event streams of an API process before 429."
+    )
     body_max_bytes: int = Field(10_000_000, ge=1_000, description="Largest request body (bytes).")
     batch_max_bytes: int = Field(
         100_000_000,

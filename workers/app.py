@@ -20,9 +20,10 @@ from shared.redis_sync import connect, through_outage
 from shared.settings import Settings
 from shared.stores.embedding_requests import read_member
 from workers.embedding import EmbeddingSweep, run_embedding
+from workers.idle_watch import IdleWatch
 from workers.lease.stopping import StopFlag
 from workers.lease.sweeper import Sweeper
-from workers.process import WorkerProcess, worker_process
+from workers.process import WorkerProcess, running_process, worker_process
 from workers.stages.registry import catalogue, load_all
 from workers.tasks import ExecutionFailed, run_execution
 
@@ -90,12 +91,16 @@ def _warm(**_: Any) -> None:
 
 
 @signals.worker_ready.connect
-def _ready(**_: Any) -> None:
-    """In the main process only: say that this worker is there, and watch over everybody's executions."""
+def _ready(sender: Any, **_: Any) -> None:
+    """In the main process only: say that this worker is there, and watch over everybody's executions.
+
+    `sender` is Celery's consumer.
+    """
     publish_catalogue()
     here = process()
     embedding = EmbeddingSweep(here.documents, here.embedding_turns)
-    Sweeper(here.ledger, embedding, here.deliveries, settings, stop)
+    Sweeper(here.ledger, embedding, here.deliveries, settings, stop, here.meter)
+    IdleWatch(sender, settings, stop)
 
 
 @signals.worker_shutting_down.connect
@@ -106,7 +111,16 @@ def _shutting_down(**_: Any) -> None:
 @signals.worker_shutdown.connect
 def _shut_down(**_: Any) -> None:
     with suppress(KennelError):
+        process().keeper.heartbeat(patience_s=0)
         process().ledger.resign()
+
+
+@signals.worker_process_shutdown.connect
+def _child_shut_down(**_: Any) -> None:
+    """A child of the prefork pool goes: send what it has measured since its last heartbeat."""
+    child = running_process()
+    if child is not None:
+        child.keeper.heartbeat(patience_s=0)
 
 
 @signals.task_revoked.connect

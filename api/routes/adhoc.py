@@ -6,19 +6,22 @@ from typing import Annotated
 
 import orjson
 from fastapi import APIRouter, Body, Query, Response
+from fastapi.responses import StreamingResponse
 
 from api.deps import ContextDep, PathId, ReadAccess
 from api.json_body import JsonRoute
-from api.openapi import answers, json_response
+from api.openapi import answers, answers_of_errors, json_response
 from api.paging import LINK_HEADER, PagingDep, next_link, page_of
-from api.routes.executions import cancelled
+from api.routes.executions import cancelled, extended
 from api.routes.front_door import (
+    EVENTS,
     STATE_HEADERS,
     SUBMIT_HEADERS,
     UNCHANGED,
     ExecutePrefer,
     IdempotencyKey,
     IfNoneMatch,
+    LastEventId,
     LegacyResults,
     PartialResults,
     PollPrefer,
@@ -26,8 +29,8 @@ from api.routes.front_door import (
     accepted,
     served_by_the_front_door,
 )
-from api.schemas.execution import AdhocBody, AdhocListBody
-from api.schemas.execution_answers import AdhocExecution, AdhocList, CancelAnswer
+from api.schemas.execution import AdhocBody, AdhocListBody, ExtendBody
+from api.schemas.execution_answers import AdhocExecution, AdhocList, CancelAnswer, ExtendAnswer
 from api.schemas.pagination import StoredPaging
 from api.services.adhoc import list_adhoc
 
@@ -78,6 +81,31 @@ async def get(
 async def cancel(execution_id: PathId, context: ContextDep, access: ReadAccess) -> Response:
     """As that of a retriever's execution."""
     return json_response(await cancelled(context, access, None, execution_id))
+
+
+@router.post(
+    "/executions/{execution_id}/extend",
+    summary="Keep an ad-hoc execution's result longer",
+    responses=answers(ExtendAnswer, 400, 404, 409, 410, 422, 504),
+)
+async def extend_adhoc(
+    execution_id: PathId, context: ContextDep, access: ReadAccess, body: ExtendBody
+) -> Response:
+    """As that of a retriever's execution."""
+    return json_response(await extended(context, access, None, execution_id, body))
+
+
+@router.get(
+    "/executions/{execution_id}/events",
+    summary="Follow an ad-hoc execution's events",
+    response_class=StreamingResponse,  # has no media type of its own
+    responses=EVENTS | answers_of_errors(404, 410, 422, 429),
+)
+async def get_adhoc_events(
+    execution_id: PathId, access: ReadAccess, last_event_id: LastEventId = None
+) -> Response:
+    """As those of a retriever's execution."""
+    return served_by_the_front_door()
 
 
 @router.post(

@@ -6,18 +6,21 @@ from typing import Annotated
 
 import orjson
 from fastapi import APIRouter, Body, Query, Response
+from fastapi.responses import StreamingResponse
 
 from api.deps import ContextDep, PathId, PathName, ReadAccess
 from api.json_body import JsonRoute
-from api.openapi import answers, json_response
+from api.openapi import answers, answers_of_errors, json_response
 from api.paging import LINK_HEADER, PagingDep, next_link, page_of
 from api.routes.front_door import (
+    EVENTS,
     STATE_HEADERS,
     SUBMIT_HEADERS,
     UNCHANGED,
     ExecutePrefer,
     IdempotencyKey,
     IfNoneMatch,
+    LastEventId,
     LegacyResults,
     PartialResults,
     PollPrefer,
@@ -25,7 +28,7 @@ from api.routes.front_door import (
     accepted,
     served_by_the_front_door,
 )
-from api.schemas.execution import ExecuteBody, ExecutionsListBody, ExplainBody
+from api.schemas.execution import ExecuteBody, ExecutionsListBody, ExplainBody, ExtendBody
 from api.schemas.execution_answers import (
     CancelAnswer,
     Execution,
@@ -33,11 +36,12 @@ from api.schemas.execution_answers import (
     ExecutionProfile,
     ExecutionStatus,
     ExplainAnswer,
+    ExtendAnswer,
 )
 from api.schemas.pagination import StoredPaging
 from api.services.execution_answers import readable_id
 from api.services.execution_views import profile_of_execution, status_of_execution
-from api.services.executions import Owner, cancel
+from api.services.executions import Owner, cancel, extend
 from api.services.explain import explain_plan
 from api.services.history import list_executions
 
@@ -127,6 +131,48 @@ async def cancel_execution(
     A worker that runs it stops at its next batch of documents; whatever it still writes is refused.
     """
     return json_response(await cancelled(context, access, retriever, execution_id))
+
+
+@router.post(
+    "/{retriever}/executions/{execution_id}/extend",
+    summary="Keep an execution's result longer",
+    responses=answers(ExtendAnswer, 400, 404, 409, 410, 422, 504),
+)
+async def extend_execution(
+    retriever: PathName, execution_id: PathId, context: ContextDep, access: ReadAccess, body: ExtendBody
+) -> Response:
+    """Counted from now, and never shorter than it was: all that is kept of an ended execution."""
+    return json_response(await extended(context, access, retriever, execution_id, body))
+
+
+async def extended(
+    context: ContextDep, access: ReadAccess, owner: Owner, execution_id: str, body: ExtendBody
+) -> ExtendAnswer:
+    readable = readable_id(execution_id)
+    done = await extend(context, access, owner, readable, body.expires_in_s)
+    return ExtendAnswer(
+        execution_id=readable,
+        status=done.status,
+        revision=done.revision,
+        expires_at=done.expires_at,
+        extended=done.is_new,
+    )
+
+
+@router.get(
+    "/{retriever}/executions/{execution_id}/events",
+    summary="Follow an execution's events",
+    response_class=StreamingResponse,  # has no media type of its own
+    responses=EVENTS | answers_of_errors(404, 410, 422, 429),
+)
+async def get_events(
+    retriever: PathName, execution_id: PathId, access: ReadAccess, last_event_id: LastEventId = None
+) -> Response:
+    """As they happen, until the execution has ended; docs/watching.md lists them.
+
+    The first is `resync`, the execution as it is, when what was before is not known event by event.
+    """
+    return served_by_the_front_door()
 
 
 async def cancelled(context: ContextDep, access: ReadAccess, owner: Owner, execution_id: str) -> CancelAnswer:

@@ -38,6 +38,20 @@ SUBMIT_HEADERS = {"Location": "Where to poll.", **STATE_HEADERS}
 UNCHANGED: dict[int | str, dict[str, Any]] = {
     304: {"description": "Nothing has changed since If-None-Match.", "headers": described(STATE_HEADERS)}
 }
+LastEventId = Annotated[
+    str | None, Header(alias="Last-Event-ID", description="The id of the last event seen: go on behind it.")
+]
+_EVENT_STREAM: dict[str, Any] = {
+    "text/event-stream": {
+        "schema": {"type": "string"},
+        "example": 'id: 2-1\ndata: {"event_type":"stage_start","execution_id":"exec_7h3k9m2p4q6r8s1t",'
+        '"total_stages":1,"stage_name":"search","stage_index":0}\n\n',
+    }
+}
+EVENTS: dict[int | str, dict[str, Any]] = {
+    200: {"description": "Its events, each with an id; comments in between.", "content": _EVENT_STREAM},
+    204: {"description": "Last-Event-ID names the last event: there is no more to come."},
+}
 
 
 def accepted(model: type[BaseModel]) -> dict[int | str, dict[str, Any]]:

@@ -74,7 +74,7 @@ class RunBody(RequestModel):
     write_token: Annotated[str, AfterValidator(_write_token)] | None = Field(
         None, max_length=4_096, description="Of an earlier write, which the run is to see."
     )
-    stream: NotYet = False
+    stream: bool = Field(False, description="Answer with its events (text/event-stream) as they happen.")
     return_presigned_urls: NotYet = False
     settings: dict[str, Any] | None = Field(None, description="Sent by a client layer; has no meaning.")
 
@@ -126,6 +126,40 @@ class ExecuteBody(RunBody):
     skip_cache: bool = Field(False, description="There is no cache yet, so both values do the same.")
     explain: bool = Field(False, description="Add `explain_plan` to the answer.")
     target_collection_id: NotYet = None
+
+
+class ExtendBody(RequestModel):
+    """POST /v1/retrievers/{retriever}/executions/{execution_id}/extend."""
+
+    model_config = ConfigDict(strict=True, json_schema_extra={"example": {"expires_in_s": 604_800}})
+
+    expires_in_s: int = Field(ge=1, description="Keep it for so long from now (s), at most SUMMARY_TTL_S.")
+
+
+class KnownExecution(RequestModel):
+    """An execution, and what the client has seen of it."""
+
+    model_config = ConfigDict(strict=True)
+
+    execution_id: str = Field(min_length=1, max_length=100)
+    revision: int | None = Field(None, ge=0, description="Last seen; without it, it counts as changed.")
+
+
+class WatchBody(RequestModel):
+    """POST /v1/executions/watch."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {"executions": [{"execution_id": "exec_7h3k9m2p4q6r8s1t", "revision": 2}]}
+        }
+    )
+
+    executions: list[KnownExecution] = Field(
+        min_length=1, max_length=1_000, description="Of any retriever of the namespace, and ad-hoc ones."
+    )
+
+    def known(self) -> dict[str, int | None]:
+        return {each.execution_id: each.revision for each in self.executions}
 
 
 class ExplainBody(RequestModel):

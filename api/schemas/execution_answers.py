@@ -46,7 +46,10 @@ class Execution(BaseModel):
     current_stage: str | None
     stages_completed: int = Field(ge=0)
     total_stages: int = Field(ge=0)
-    wait_reason: str | None = Field(description="Why it is pending: queued or no_worker_online.")
+    wait_reason: str | None = Field(
+        description="Why it is pending: queued, no_worker_online, or retry_backoff until `retry_at`."
+    )
+    queue_position: int | None = Field(ge=1, description="While it is pending: 1 = it is next.")
     documents: list[dict[str, Any]]
     pagination: dict[str, Any]
     stage_statistics: Statistics
@@ -69,6 +72,44 @@ class CancelAnswer(BaseModel):
     )
     stops_after: str | None = Field(
         description="stopping: the stage its worker leaves at the next batch of documents, or at its end."
+    )
+
+
+class ExtendAnswer(BaseModel):
+    """How long the execution is kept now."""
+
+    execution_id: str
+    status: str
+    revision: int
+    expires_at: str
+    extended: bool = Field(description="False: it was kept as long as that already, and nothing has changed.")
+
+
+class ExecutionState(BaseModel):
+    """An execution as it is now, without its result."""
+
+    execution_id: str
+    retriever_id: str = Field(description='"" for an ad-hoc one.')
+    status: str
+    revision: int
+    attempt: int
+    created_at: str
+    started_at: str | None
+    completed_at: str | None
+    expires_at: str | None
+    current_stage: str | None
+    stages_completed: int
+    error: str | None
+    wait_reason: str | None
+    queue_position: int | None
+
+
+class WatchAnswer(BaseModel):
+    """What is not as the client knows it; both lists are empty when the time is over."""
+
+    changed: list[ExecutionState]
+    not_found: list[str] = Field(
+        description="Unknown in this namespace, or expired: leave them out from now on."
     )
 
 
@@ -114,6 +155,7 @@ class ExecutionSummary(BaseModel):
     status: str
     created_at: str
     completed_at: str | None
+    expires_at: str | None = Field(None, description="When its result will be gone, or went.")
     stages_completed: int = Field(ge=0)
     duration_ms: float = Field(ge=0, description="Run time over all attempts, without the time in the queue.")
     credits_used: float = Field(ge=0)

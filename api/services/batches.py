@@ -15,7 +15,7 @@ from api.context import ApiContext
 from api.deps import Access
 from api.paging import Page
 from api.services.execution_answers import answer_body
-from api.services.executions import CANCEL_REASON
+from api.services.executions import CANCEL_REASON, with_queue_position
 from api.services.history import position_of
 from api.services.waiting import hold
 from shared.clock import iso
@@ -169,6 +169,7 @@ async def _result(context: ApiContext, line: BatchLine) -> tuple[str | None, byt
     if stored is not None:
         if stored.status == Status.PENDING:
             await context.health.load()
+        stored = await with_queue_position(context, stored)
         return stored.status, place + b"false," + answer_body(context, stored)[1:]
     summary = await context.executions.tombstone(line.execution_id)
     status = orjson.loads(summary)["status"] if summary else None

@@ -18,11 +18,18 @@ _EXECUTION_ID = re.compile(r"exec_[A-Za-z0-9_-]{1,64}")
 
 
 def answer_body(context: ApiContext, stored: StoredExecution) -> bytes:
-    """The JSON object; await `learn_wait_reason` before that of a pending one."""
-    reason = wait_reason(context, stored)
-    waiting = b',"wait_reason":"' + reason.encode() + b'"' if reason else b',"wait_reason":null'
+    """The JSON object; await `learn_wait_reason` and `with_queue_position` before that of a pending one."""
+    waiting = waiting_members(wait_reason(context, stored), stored.queue_position)
     adhoc = adhoc_members(stored) if ids.is_adhoc(stored.retriever_id) else b""
     return stored.head + stored.state + waiting + adhoc + stored.detail
+
+
+def waiting_members(reason: str | None, position: int | None) -> bytes:
+    """The members that tell of a queue."""
+    if reason is None:
+        return b',"wait_reason":null,"queue_position":null'
+    place = b"null" if position is None else b"%d" % position
+    return b',"wait_reason":"%s","queue_position":%s' % (reason.encode(), place)
 
 
 def with_legacy_results(stored: StoredExecution) -> StoredExecution:

@@ -11,7 +11,7 @@ import orjson
 from api.context import ApiContext
 from api.deps import Access
 from api.services.execution_answers import answer_body
-from api.services.executions import learn_wait_reason, read
+from api.services.executions import learn_wait_reason, read, with_queue_position
 from shared.clock import iso
 from shared.errors import Gone, NotFound
 from shared.stores.executions import StoredExecution
@@ -35,6 +35,7 @@ async def status_of_execution(
         rest = {"source": "history", "current_stage": None, "completed_stages": None}
         return {**gone.details, **rest}
     await learn_wait_reason(context, stored)
+    stored = await with_queue_position(context, stored)
     answer = orjson.loads(answer_body(context, stored))
     skipped = {each["stage"] for each in answer["degraded"]}
     stages = answer["stage_statistics"]["stages"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 
 import orjson
@@ -13,10 +14,12 @@ from api.context import ApiContext
 from api.deps import Access
 from api.services.waiting import hold
 from shared import ids
-from shared.errors import Gone, NotFound, Unavailable
-from shared.stores.executions import Cancellation, StoredExecution
+from shared.errors import Gone, InvalidInput, NotFound, Unavailable
+from shared.stores.executions import Cancellation, Extension, StoredExecution
 
 CANCEL_REASON = "cancelled on request"
+
+_RETRIES = b',"retry_at":"'
 
 # Whose execution it is: the id or name of a retriever; None for an ad-hoc one, which has none.
 Owner = str | None
@@ -47,6 +50,13 @@ async def read_when(
         return await until(context, found, execution_id, changed, wait_s, satisfied)
 
 
+async def follow(context: ApiContext, access: Access, owner: Owner, execution_id: str) -> StoredExecution:
+    """As `read`, and its events are kept from now on; this process is woken by each."""
+    followed = await context.events.follow(execution_id, context.wakeups.name)
+    stored = followed.execution if followed else None
+    return await _visible(context, access, owner, execution_id, stored)
+
+
 async def learn_wait_reason(context: ApiContext, *seen: StoredExecution) -> None:
     """Why pending ones wait is part of their answers and ETags, so what is known of it must not be old.
 
@@ -55,6 +65,20 @@ async def learn_wait_reason(context: ApiContext, *seen: StoredExecution) -> None
     if any(each.status == "pending" for each in seen):
         with suppress(Unavailable):
             await context.health.load()
+
+
+async def with_queue_position(context: ApiContext, stored: StoredExecution) -> StoredExecution:
+    """A pending execution with its place in the queue, where that is not known yet; others as they are.
+
+    One more round trip, which only answers with a body need. As `learn_wait_reason` it never fails.
+    """
+    if stored.status != "pending" or stored.queue_position is not None or not stored.queue:
+        return stored
+    try:
+        position = await context.executions.queue_position(stored.queue, stored.sequence)
+    except Unavailable:
+        return stored
+    return replace(stored, queue_position=position)
 
 
 async def cancel(context: ApiContext, access: Access, owner: Owner, execution_id: str) -> Cancellation:
@@ -72,9 +96,36 @@ async def cancel(context: ApiContext, access: Access, owner: Owner, execution_id
 
 def wait_reason(context: ApiContext, stored: StoredExecution) -> str | None:
     """Why a pending execution does not run yet; await `learn_wait_reason` first."""
-    if stored.status != "pending":
+    return reason_of(context, stored.status, stored.state)
+
+
+def reason_of(context: ApiContext, status: str, state: bytes) -> str | None:
+    """As `wait_reason`, by the part of a record that the transitions write."""
+    if status != "pending":
         return None
+    if _RETRIES in state:
+        return "retry_backoff"
     return "no_worker_online" if context.health.workers_online == 0 else "queued"
+
+
+async def extend(
+    context: ApiContext, access: Access, owner: Owner, execution_id: str, keep_s: int
+) -> Extension:
+    """Keep an ended execution for so long from now; what is kept longer already stays so.
+
+    Raises:
+        InvalidInput: longer than anything is kept. Conflict: it has not ended. NotFound, Gone: as `read`.
+    """
+    most_s = context.settings.summary_ttl_s
+    if keep_s > most_s:
+        raise InvalidInput.at(
+            ("expires_in_s",), f"must be at most {most_s}, as long as summaries are kept", value=keep_s
+        )
+    await read(context, access, owner, execution_id)
+    extension = await context.executions.extend(execution_id, keep_s)
+    if extension is None:  # it has expired since
+        raise await missing(context, access, owner, execution_id)
+    return extension
 
 
 async def replayed(context: ApiContext, execution_id: str, wait_s: float) -> StoredExecution:

@@ -75,10 +75,11 @@ async def with_page(
     """An ended execution with another page of its result. Raises Gone when that has just expired."""
     execution_id = stored.execution_id
     detail: dict[str, Any] = orjson.loads(b"{" + stored.detail[1:])
-    total, rows = await context.executions.documents(execution_id, page.offset, page.size)
-    documents = [orjson.Fragment(row) for row in rows]
-    if total == 0:  # the answer holds the whole result, or there is none
-        total = detail["pagination"]["total"]
+    total = detail["pagination"]["total"]
+    rows = await context.executions.documents(execution_id, page.offset, page.size)
+    if rows is not None:
+        documents = [orjson.Fragment(row) for row in rows]
+    else:  # the answer holds the whole result, or there is none
         if total > len(detail["documents"]):
             raise await missing(context, access, owner, execution_id)
         documents = detail["documents"][page.offset : page.offset + page.size]

@@ -111,6 +111,7 @@ async def submission_of(
         return_vectors=body.return_vectors,
         consistency=body.consistency.model_dump() if body.consistency else None,
         write_token=body.write_token,
+        stream=body.stream,
     )
     detail = Detail(
         budget=plan.budget.report(0.0, 0.0),
@@ -142,6 +143,7 @@ async def submission_of(
         about=_members(about),
         collection_ids=request.collection_ids,
         definition=retriever.definition_json if adhoc else b"",
+        stream=body.stream,
     )
 
 

@@ -71,20 +71,38 @@ class Idempotency:
         return hashlib.sha256(orjson.dumps(self.body, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
+@dataclass(frozen=True, slots=True)
+class SubmitBody:
+    """A body, checked, and as it was sent."""
+
+    run: RunBody
+    plain: Any
+
+
+def read_body(owner: Owner, raw_body: bytes) -> SubmitBody:
+    """
+    Raises:
+        BadRequest, InvalidInput: it is no JSON, or not acceptable.
+    """
+    plain = parse_json(raw_body) if raw_body else {}
+    return SubmitBody(validated(AdhocBody if owner is None else ExecuteBody, plain), plain)
+
+
 async def submit(
-    context: ApiContext, access: Access, owner: Owner, raw_body: bytes, options: SubmitOptions
+    context: ApiContext, access: Access, owner: Owner, asked: SubmitBody, options: SubmitOptions
 ) -> StoredExecution:
     """Accept an execution; with a wait, return it when it has ended or the time is over.
 
     Raises:
-        BadRequest, InvalidInput: the body. NotFound: retriever or collection. LimitExceeded: the queue.
+        BadRequest, InvalidInput: the inputs. NotFound: retriever or collection. LimitExceeded: the queue.
         Unavailable: nothing was stored. OutcomeUnknown: it may have been; the id is in the details.
     """
-    plain = parse_json(raw_body) if raw_body else {}
-    body: RunBody = validated(AdhocBody if owner is None else ExecuteBody, plain)
+    body = asked.run
     if body.pagination is not None:
         stored_page = body.pagination.stored(await context.cursors.secret())
         if stored_page is not None:
+            if body.stream:
+                raise InvalidInput.at(("stream",), "a further page is read, not run; leave it out")
             return await further_page(context, access, owner, *stored_page, body.page_warnings())
     if options.return_vectors:
         body.return_vectors = True
@@ -93,10 +111,9 @@ async def submit(
         extra = {"explain_plan": await explain_plan(context, access, owner, body.inputs)}
     idempotency = None
     if options.idempotency_key:
-        idempotency = Idempotency("execute", options.idempotency_key, plain)
-    return await accept(
-        context, access, owner, body, wait_s=options.wait_s, idempotency=idempotency, extra=extra
-    )
+        idempotency = Idempotency("execute", options.idempotency_key, asked.plain)
+    wait_s = 0.0 if body.stream else options.wait_s
+    return await accept(context, access, owner, body, wait_s=wait_s, idempotency=idempotency, extra=extra)
 
 
 async def accept(
@@ -112,7 +129,7 @@ async def accept(
     """As `submit`, of a body that is checked already; `extra` are more members of the answer."""
     execution_id = ids.execution_id()
     with context.wakeups.listening(execution_id) as changed:
-        watcher = context.wakeups.name if wait_s > 0 else ""
+        watcher = context.wakeups.name if wait_s > 0 or body.stream else ""
         stored = await store(
             context, access, owner, body, execution_id, idempotency=idempotency, extra=extra, watcher=watcher
         )

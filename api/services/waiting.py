@@ -9,7 +9,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 # Publications can be lost; a waiting request looks again this often.
-_LOOK_AGAIN_S = 1.5
+LOOK_AGAIN_S = 1.5
 
 
 async def hold(
@@ -32,7 +32,7 @@ async def hold(
     seen = first
     while not satisfied(seen) and (left_s := ends_at - loop.time()) > 0:
         try:
-            async with asyncio.timeout(min(left_s, _LOOK_AGAIN_S)):
+            async with asyncio.timeout(min(left_s, LOOK_AGAIN_S)):
                 await changed.wait()
         except TimeoutError:
             if await is_hopeless(seen):

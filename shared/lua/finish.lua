@@ -2,7 +2,8 @@
 -- args: id, epoch, status, error (JSON string or 'null'), stages completed, detail, figures,
 --   result_ttl_s, summary_ttl_s, history_max,
 --   queue to claim from next ('' = none), nonce, worker, lease_ms, tries, profile (JSON, '' = none),
---   result documents (JSON each) when they are more than `detail` holds …
+--   how many of the next args tell of events, then those as in progress,
+--   result documents, in chunks (shared/result_chunks.py), when they are more than `detail` holds …
 -- returns: {'finished'} | {'already'} this attempt had finished it
 --   | {'lost'} another attempt owns it, or it was cancelled,
 --   each followed by what claim returns when a next execution was claimed
@@ -40,7 +41,9 @@ define('finish', function(args)
   record.done = tonumber(args[5])
   record.figures = args[7]
   local retention = retention_from(args, 8)
-  if #args > 16 then store_documents(record.id, args, 17, retention.result_ttl_s) end
-  close(record, now, retention, { detail = args[6], next = claim and claim[2], profile = args[16] ~= '' and args[16] or nil })
+  local first_document = 18 + tonumber(args[17])
+  if #args >= first_document then store_documents(record.id, args, first_document, retention.result_ttl_s) end
+  local result = { detail = args[6], next = claim and claim[2], profile = args[16] ~= '' and args[16] or nil }
+  close(record, now, retention, result, { unpack(args, 18, first_document - 1) })
   return answer('finished', claim)
 end)

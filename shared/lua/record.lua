@@ -52,10 +52,10 @@ local function next_sequence(now)
   return sequence
 end
 
-local FIELDS = { 'status', 'retriever', 'queue', 'shadow', 'stage', 'first_stage', 'nonce', 'watchers', 'figures',
-  'about', 'next', 'batch', 'epoch', 'attempts', 'rev', 'seq', 'order', 'created_ms', 'started_ms', 'claimed_ms',
-  'spent_ms', 'done', 'written' }
-local FIRST_NUMBER = 13
+local FIELDS = { 'status', 'namespace', 'retriever', 'queue', 'shadow', 'stage', 'first_stage', 'nonce', 'watchers',
+  'figures', 'about', 'next', 'batch', 'events', 'epoch', 'attempts', 'rev', 'seq', 'order', 'created_ms', 'started_ms',
+  'claimed_ms', 'spent_ms', 'done', 'written', 'told' }
+local FIRST_NUMBER = 15
 
 -- The record's small fields as a table, or nil. One HMGET; head, detail and request are not read.
 local function load(id)
@@ -85,12 +85,67 @@ local function state_of(record)
     .. ',"current_stage":' .. (record.stage or 'null')
     .. ',"stages_completed":' .. int(record.done)
     .. ',"error":' .. (record.error or 'null')
+    .. (record.retry_ms and ',"retry_at":"' .. iso(record.retry_ms) .. '"' or '')
 end
 
 -- `watchers` is a comma list of API processes, or nil.
 local function wake(watchers, message)
   if not watchers then return end
   for watcher in string.gmatch(watchers, '[^,]+') do redis.call('PUBLISH', KEY.WAKE .. watcher, message) end
+end
+
+-- The events of an execution: a stream that begins with the first who wants to follow it (events.lua), and
+-- costs nobody else anything. An entry's id is the revision that it came with, and its number within that.
+-- Past EVENTS_MAX the oldest go: one attempt of the longest pipeline (50 stages) has about 100.
+local EVENTS_MAX = 200
+local EVENTS_OPEN_TTL_S = 86400 -- at rest; every event renews it, so that nothing stays of what never ends
+local EVENTS_ENDED_TTL_S = 600
+
+-- `entries` is a flat list: type, members of the event's JSON object (each with a comma before it) …
+local function add_events(id, rev, entries)
+  local key = KEY.EVENTS .. id
+  for i = 1, #entries, 2 do
+    redis.call('XADD', key, 'MAXLEN', EVENTS_MAX, int(rev) .. '-' .. (i - 1) / 2, 'type', entries[i], 'members',
+      entries[i + 1])
+  end
+  redis.call('EXPIRE', key, EVENTS_OPEN_TTL_S)
+end
+
+-- Begin the stream, with the execution as it is.
+local function open_events(id, rev, state)
+  redis.call('HSET', KEY.RECORD .. id, 'events', '1')
+  add_events(id, rev, { 'execution_status', state })
+end
+
+-- What of a worker's list is news: it sends again what it does not know to have arrived.
+-- `told` is nil or {number of the first event within the attempt, type, members …}.
+local function news_of(record, told)
+  local entries = {}
+  if not told or not told[1] then return entries end
+  local known = math.max(0, (record.told or 0) - tonumber(told[1]))
+  for i = 2 + 2 * known, #told do append(entries, told[i]) end
+  if not TERMINAL[record.status] then
+    local all = math.max(record.told or 0, tonumber(told[1]) + (#told - 1) / 2)
+    redis.call('HSET', KEY.RECORD .. record.id, 'told', int(all))
+  end
+  return entries
+end
+
+-- A change, for those who follow it: what its worker tells, and what the change itself says.
+local function emit(record, state, told)
+  local entries = news_of(record, told)
+  if record.status == 'failed' or record.status == 'cancelled' then
+    append(entries, 'execution_error', '')
+  elseif TERMINAL[record.status] then
+    append(entries, 'execution_complete', '')
+  elseif record.status ~= record.counted then
+    append(entries, 'execution_status', state)
+    -- An attempt that goes on behind a checkpoint tells itself where it starts.
+    if record.status == 'processing' and redis.call('EXISTS', KEY.CHECKPOINT .. record.id) == 0 then
+      append(entries, 'stage_start', ',"stage_name":' .. record.stage .. ',"stage_index":0')
+    end
+  end
+  if #entries > 0 then add_events(record.id, record.rev, entries) end
 end
 
 -- How the rate of a batch is measured: between now and a mark that is one to two of these old.
@@ -124,18 +179,24 @@ local function count_in_batch(record)
   local key, now = KEY.BATCH .. record.batch, now_ms()
   redis.call('HINCRBY', key, record.counted, -1)
   redis.call('HINCRBY', key, record.status, 1)
-  record.counted = record.status
   if record.status == 'processing' then redis.call('HSETNX', key, 'started_ms', int(now)) end
   if TERMINAL[record.status] then count_finished(record.batch, now) end
 end
 
--- Write a change: `fields` is a flat list of names and values on top of status, rev and state.
-local function change(record, fields)
+-- Write a change: `fields` is a flat list of names and values on top of status, rev and state; `told` is
+-- what the worker says of its stages (see news_of), or nil.
+local function change(record, fields, told)
   record.rev = record.rev + 1
-  redis.call('HSET', KEY.RECORD .. record.id, 'status', record.status, 'rev', int(record.rev),
-    'state', state_of(record), unpack(fields))
+  local state = state_of(record)
+  redis.call('HSET', KEY.RECORD .. record.id, 'status', record.status, 'rev', int(record.rev), 'state', state,
+    unpack(fields))
+  if record.events then emit(record, state, told) end
   if record.watchers then wake(record.watchers, record.id .. ' ' .. int(record.rev) .. ' ' .. record.status) end
-  if record.batch and record.status ~= record.counted then count_in_batch(record) end
+  if record.status ~= record.counted then
+    book(record.namespace, record.counted, record.status)
+    if record.batch then count_in_batch(record) end
+    record.counted = record.status
+  end
 end
 
 -- The message of an execution from a template with @ID@, @SEQ@ and @SHADOW@.
@@ -159,12 +220,13 @@ local function duration_ms(record, now)
 end
 
 -- One line of the history, the summary of the contract. `rest` are JSON members.
-local function line_of(id, retriever, status, created_ms, completed_ms, took_ms, done, rest)
+local function line_of(id, retriever, status, created_ms, completed_ms, expires_ms, took_ms, done, rest)
   return '{"execution_id":"' .. id
     .. '","retriever_id":"' .. retriever
     .. '","status":"' .. status
     .. '","created_at":"' .. iso(created_ms)
     .. '","completed_at":' .. iso_or_null(completed_ms)
+    .. ',"expires_at":' .. iso_or_null(expires_ms)
     .. ',"duration_ms":' .. int(took_ms)
     .. ',"stages_completed":' .. int(done)
     .. ',' .. rest .. '}'
@@ -173,26 +235,28 @@ end
 -- The line of an ended execution as it is stored: without the names, which are the same in all.
 local function summary_of(record, now)
   return table.concat({ record.retriever, record.status, int(record.created_ms), int(record.completed_ms),
-    int(duration_ms(record, now)), int(record.done), record.figures .. ',' .. record.about }, ' ')
+    int(record.expires_ms), int(duration_ms(record, now)), int(record.done), record.figures .. ',' .. record.about }, ' ')
 end
 
-local SUMMARY_PATTERN = '^(%S+) (%S+) (%d+) (%d+) (%d+) (%d+) (.*)$'
+local SUMMARY_PATTERN = '^(%S+) (%S+) (%d+) (%d+) (%d+) (%d+) (%d+) (.*)$'
+local SUMMARY_EXPIRY = '^(%S+ %S+ %d+ %d+ )%d+' -- of that, up to the time at which the result goes
 
 -- The line of an execution that has ended, or nil.
 local function stored_line(id)
   local summary = redis.call('GET', KEY.SUMMARY .. id)
   if not summary then return nil end
-  local retriever, status, created, completed, took, done, rest = string.match(summary, SUMMARY_PATTERN)
+  local retriever, status, created, completed, expires, took, done, rest = string.match(summary, SUMMARY_PATTERN)
   if not retriever then return summary end -- a whole line, of an earlier version
-  return line_of(id, retriever, status, tonumber(created), tonumber(completed), tonumber(took), tonumber(done), rest)
+  return line_of(id, retriever, status, tonumber(created), tonumber(completed), tonumber(expires), tonumber(took),
+    tonumber(done), rest)
 end
 
 -- The line of one that has not, or nil.
 local function live_line(id, now)
   local record = load(id)
   if not record or not record.about then return nil end
-  return line_of(id, record.retriever, record.status, record.created_ms, nil, duration_ms(record, now), record.done,
-    record.figures .. ',' .. record.about)
+  return line_of(id, record.retriever, record.status, record.created_ms, nil, nil, duration_ms(record, now),
+    record.done,     record.figures .. ',' .. record.about)
 end
 
 -- The history of a retriever is its newest history_max executions, in one list of all and one for each status but
@@ -248,8 +312,8 @@ local KEPT = { 'namespace', 'retriever', 'version', 'epoch', 'head' }
 local announce
 
 -- The one way into a terminal status, which the caller has set on the record.
--- `result` may have detail, profile and next; without a detail the last published one stays.
-local function close(record, now, retention, result)
+-- `result` may have detail, profile and next; without a detail the last published one stays. `told` as in change.
+local function close(record, now, retention, result, told)
   record.completed_ms = now
   record.expires_ms = now + retention.result_ttl_s * 1000
   record.stage = nil
@@ -259,24 +323,32 @@ local function close(record, now, retention, result)
   for i, value in ipairs(redis.call('HMGET', key, unpack(KEPT))) do append(fields, KEPT[i], value) end
   for name, value in pairs(result) do append(fields, name, value) end
   redis.call('DEL', key)
-  change(record, fields)
+  change(record, fields, told)
   redis.call('EXPIRE', key, retention.result_ttl_s)
+  if record.events then
+    redis.call('EXPIRE', KEY.EVENTS .. record.id, int(math.min(EVENTS_ENDED_TTL_S, retention.result_ttl_s)))
+  end
   redis.call('ZREM', KEY.LEASES, record.id)
   local ttl_s = enter_status(record) and retention.summary_ttl_s or retention.result_ttl_s
   redis.call('SET', KEY.SUMMARY .. record.id, summary_of(record, now), 'EX', ttl_s)
   announce(record, now)
 end
 
--- Back to the queue with a new message; `push` as in enqueue.
-local function requeue(record, now, template, push)
+-- An attempt is over, and another is to come. Who calls this sees to a message.
+local function put_back(record, now)
   record.status = 'pending'
   record.spent_ms = duration_ms(record, now)
   record.claimed_ms, record.stage, record.done = nil, nil, 0
   record.seq = next_sequence(now)
   change(record, { 'seq', int(record.seq), 'spent_ms', int(record.spent_ms), 'done', '0',
     'attempts', int(record.attempts) })
-  redis.call('HDEL', KEY.RECORD .. record.id, 'nonce', 'claimed_ms', 'stage')
+  redis.call('HDEL', KEY.RECORD .. record.id, 'nonce', 'claimed_ms', 'stage', 'told')
   redis.call('ZREM', KEY.LEASES, record.id)
   enter_status(record)
+end
+
+-- Back to the queue with a new message; `push` as in enqueue.
+local function requeue(record, now, template, push)
+  put_back(record, now)
   enqueue(record, template, push)
 end

@@ -3,8 +3,10 @@
 --   shadow (inside a JSON string), figures, about, message template, watcher ('' = nobody waits),
 --   idempotency digest ('' = none), body digest, idempotency_ttl_s, queue_max, summary_ttl_s, history_max,
 --   definition ('' = the retriever's own; else an ad-hoc execution, which keeps it until it ends),
+--   '1' to keep its events from the beginning, else '',
 --   collection ids that must exist …
--- returns: {'accepted', rev, status, state}   stored; asked again with the same id, the same answer
+-- returns: {'accepted', rev, status, state, position in the queue}
+--                                             stored; asked again with the same id, the same answer, '' as position
 --          {'replayed', id} | {'mismatch', id} the idempotency key was used, with this body or another
 --          {'stale'}                           the retriever is gone or has another version; ad-hoc: the namespace
 --          {'no_collection', id} | {'full', depth}
@@ -17,7 +19,7 @@ end
 local function submit(args, batch)
   local id = args[1]
   local existing = redis.call('HMGET', KEY.RECORD .. id, 'rev', 'status', 'state')
-  if existing[1] then return { 'accepted', existing[1], existing[2], existing[3] } end
+  if existing[1] then return { 'accepted', existing[1], existing[2], existing[3], '' } end
 
   local idempotency = args[15] ~= '' and KEY.IDEMPOTENCY .. args[15] or nil
   if idempotency then
@@ -28,7 +30,7 @@ local function submit(args, batch)
     end
   end
   if is_stale(args[2], args[3], args[4], args[21]) then return { 'stale' } end
-  for i = 22, #args do
+  for i = 23, #args do
     if redis.call('EXISTS', KEY.COLLECTION .. args[i]) == 0 then return { 'no_collection', args[i] } end
   end
   local depth = redis.call('ZCARD', KEY.PENDING .. args[5])
@@ -48,11 +50,13 @@ local function submit(args, batch)
   if args[21] ~= '' then redis.call('HSET', KEY.RECORD .. id, 'definition', args[21]) end
   if batch then redis.call('HSET', KEY.RECORD .. id, 'batch', batch) end
   if args[14] ~= '' then redis.call('HSET', KEY.RECORD .. id, 'watchers', args[14]) end
+  if args[22] ~= '' then open_events(id, 1, state) end
   if idempotency then redis.call('SET', idempotency, id .. ' ' .. args[16], 'EX', args[17]) end
   local retention = { summary_ttl_s = args[19], history_max = tonumber(args[20]) }
   enter_history(record, retention)
   enqueue(record, args[13], 'LPUSH')
-  return { 'accepted', '1', 'pending', state }
+  book(args[2], 'none', 'pending')
+  return { 'accepted', '1', 'pending', state, int(depth + 1) }
 end
 
 define('submit', function(args) return submit(args) end)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
 
 import orjson
 
@@ -49,6 +49,7 @@ class ExecutionRequest:
     return_vectors: bool = False
     consistency: Mapping[str, Any] | None = None  # how fresh vectors must be: mode, max_staleness_ms
     write_token: str | None = None
+    stream: bool = False  # the client follows its events, which then carry documents
 
     def to_json(self) -> bytes:
         return orjson.dumps(self)
@@ -72,6 +73,24 @@ class Claim:
     namespace_id: str
     request: ExecutionRequest
     definition: bytes = b""  # ad-hoc only: what to run; else it is the retriever's version
+    waited_ms: int = 0  # in the queue, by the clock of Redis
+    is_followed: bool = False  # somebody follows its events already
+
+
+@dataclass(frozen=True, slots=True)
+class StageEvent:
+    """What an attempt tells those who follow it. `members` are of a JSON object, from the comma on."""
+
+    type: Literal["stage_start", "stage_complete", "stage_error"]
+    members: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Events of an attempt that are not known to have arrived; `first` is the number of the first of them."""
+
+    first: int = 0
+    events: Sequence[StageEvent] = ()
 
 
 # Of one completed execution: stage name -> (documents in, documents out, duration in ms).

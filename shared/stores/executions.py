@@ -9,16 +9,16 @@ from typing import Any, Literal
 
 import orjson
 
-from shared import broker, keys
+from shared import broker, keys, result_chunks
 from shared.errors import Conflict, Gone, LimitExceeded, NotFound, OutcomeUnknown
 from shared.models.batch import UPLOAD_SILENCE_MS, BatchPlace
 from shared.models.execution import TERMINAL, StageProfile, Status, profile_from
-from shared.packing import unpacked
+from shared.packing import packed, unpacked
 from shared.redis_link import RedisLink
 from shared.settings import Settings
 from shared.stores.reads import reading
 
-_READ_FIELDS = ("rev", "namespace", "retriever", "status", "head", "state", "detail")
+_READ_FIELDS = ("rev", "namespace", "retriever", "status", "head", "state", "detail", "queue", "seq")
 _QUEUE_FULL_RETRY_S = 5
 
 
@@ -40,6 +40,7 @@ class Submission:
     collection_ids: Sequence[str]
     watcher: str = ""
     definition: bytes = b""  # ad-hoc only
+    stream: bool = False  # keep its events from the beginning
     idempotency_digest: str = ""
     body_digest: str = ""
     place: BatchPlace | None = None  # the batch that it is a line of
@@ -57,6 +58,9 @@ class StoredExecution:
     head: bytes
     state: bytes
     detail: bytes
+    queue: str = ""  # where it waits, or waited last; "" once it has ended
+    sequence: int = 0  # its place there: those with a lower number are in front
+    queue_position: int | None = None  # pending: 1 = next; None = nobody has asked
 
     @property
     def is_terminal(self) -> bool:
@@ -70,6 +74,33 @@ class Cancellation:
     status: str
     outcome: Literal["removed_from_queue", "stopping", "already_terminal"]
     stops_after: str | None = None  # stopping: the stage that its worker is in
+
+
+@dataclass(frozen=True, slots=True)
+class Extension:
+    """What an extend did. `is_new` is false where it is kept as long as that already."""
+
+    revision: int
+    status: str
+    expires_at: str
+    is_new: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Glance:
+    """A record in short: what is seen of it, without its result."""
+
+    execution_id: str
+    revision: int
+    namespace_id: str
+    retriever_id: str
+    status: str
+    state: bytes
+    queue_position: int | None
+
+    @property
+    def is_terminal(self) -> bool:
+        return self.status in TERMINAL
 
 
 class StaleRetriever(Exception):
@@ -110,7 +141,7 @@ class ExecutionStore:
             error.details["execution_id"] = submission.execution_id
             raise
         match reply:
-            case [b"accepted", revision, status, state]:
+            case [b"accepted", revision, status, state, position]:
                 return StoredExecution(
                     submission.execution_id,
                     int(revision),
@@ -120,6 +151,7 @@ class ExecutionStore:
                     submission.head,
                     state,
                     submission.detail,
+                    queue_position=int(position) if position else None,
                 )
             case [b"replayed", execution_id]:
                 return Replayed(execution_id.decode())
@@ -154,7 +186,7 @@ class ExecutionStore:
             broker.QUEUE_NORMAL,
             submission.request,
             submission.head,
-            submission.detail,
+            packed(submission.detail),
             submission.first_stage,
             submission.shadow,
             submission.figures,
@@ -168,6 +200,7 @@ class ExecutionStore:
             settings.summary_ttl_s,
             settings.history_max,
             submission.definition,
+            "1" if submission.stream else "",
             *submission.collection_ids,
         )
 
@@ -200,13 +233,49 @@ class ExecutionStore:
         """One HMGET; calls of one loop tick share a round trip."""
         with reading():
             values = await self._redis.execute("HMGET", keys.execution(execution_id), *_READ_FIELDS)
-        return _stored(execution_id, values)
+        return stored_execution(execution_id, values)
 
     async def watch(self, execution_id: str, watcher: str) -> StoredExecution | None:
         """As `read`, and `watcher` is woken by every later change."""
         with reading():
             values = await self._redis.fcall("watch", execution_id, watcher)
-        return _stored(execution_id, values)
+        return stored_execution(execution_id, values)
+
+    async def queue_position(self, queue: str, sequence: int) -> int:
+        """1 + how many executions in the queue are in front of this number. One ZCOUNT, O(log queue)."""
+        with reading():
+            return 1 + int(await self._redis.execute("ZCOUNT", keys.pending(queue), "-inf", f"({sequence}"))
+
+    async def watch_many(self, execution_ids: Sequence[str], watcher: str) -> list[Glance | None]:
+        """Each as it is now, in this order; `watcher` ("" = nobody) is woken by later changes.
+
+        One round trip, O(ids) in Redis.
+        """
+        with reading():
+            found = await self._redis.fcall("watch_many", watcher, *execution_ids)
+        return [
+            _glance(execution_id, values) if values else None
+            for execution_id, values in zip(execution_ids, found, strict=True)
+        ]
+
+    async def extend(self, execution_id: str, keep_s: int) -> Extension | None:
+        """Keep an ended execution, result and summary, for `keep_s` from now; None when there is no record.
+
+        One round trip; asked again it extends by what has passed since.
+
+        Raises:
+            Conflict: it has not ended.
+        """
+        word, *more = await self._redis.fcall("extend", execution_id, keep_s, self._settings.summary_ttl_s)
+        if word == b"missing":
+            return None
+        if word == b"open":
+            raise Conflict(
+                f"{execution_id} is {more[0].decode()}; its retention begins when it has ended",
+                code="execution_not_ended",
+            )
+        revision, status, expires_at = more
+        return Extension(int(revision), status.decode(), expires_at.decode(), word == b"extended")
 
     async def tombstone(self, execution_id: str) -> bytes | None:
         """The summary (JSON) that outlives an ended execution, or None: it never existed, or long ago."""
@@ -214,18 +283,18 @@ class ExecutionStore:
             line: bytes | None = await self._redis.fcall("tombstone", execution_id)
             return line
 
-    async def documents(self, execution_id: str, offset: int, limit: int) -> tuple[int, list[bytes]]:
-        """(how many there are, a slice of them as JSON) of a stored result of more than one page.
+    async def documents(self, execution_id: str, offset: int, limit: int) -> list[bytes] | None:
+        """A slice of a stored result of more than one page, each document as JSON.
 
-        (0, []) when the whole result is in the record itself. Two commands in one round trip.
+        None when the whole result is in the record itself. Two commands in one round trip.
         """
         key = keys.result_documents(execution_id)
         with reading():
-            total, rows = await asyncio.gather(
-                self._redis.execute("LLEN", key),
-                self._redis.execute("LRANGE", key, offset, offset + limit - 1),
+            is_there, chunks = await asyncio.gather(
+                self._redis.execute("EXISTS", key),
+                self._redis.execute("LRANGE", key, *result_chunks.chunks_of(offset, limit)),
             )
-        return int(total), rows
+        return result_chunks.unpacked(chunks, offset, limit) if is_there else None
 
     async def kept(self, execution_id: str) -> tuple[str, int, bytes] | None:
         """(stage, how many documents it left, the first of them as a JSON array) of the last checkpoint.
@@ -309,8 +378,22 @@ class ExecutionStore:
         return int(float(ends_ms or 0)) or None
 
 
-def _stored(execution_id: str, values: Sequence[bytes | None]) -> StoredExecution | None:
-    revision, namespace, retriever, status, head, state, detail = values
+def _glance(execution_id: str, values: Sequence[Any]) -> Glance:
+    revision, namespace, retriever, status, state, position = values
+    return Glance(
+        execution_id,
+        int(revision),
+        namespace.decode(),
+        retriever.decode(),
+        status.decode(),
+        state,
+        int(position) or None,
+    )
+
+
+def stored_execution(execution_id: str, values: Sequence[bytes | None]) -> StoredExecution | None:
+    """From `_READ_FIELDS` in their order; None when there is no such record."""
+    revision, namespace, retriever, status, head, state, detail, queue, sequence = values
     if not (revision and namespace and retriever and status):
         return None
     return StoredExecution(
@@ -322,4 +405,6 @@ def _stored(execution_id: str, values: Sequence[bytes | None]) -> StoredExecutio
         head or b"{",
         state or b"",
         unpacked(detail) if detail else b"}",
+        queue.decode() if queue else "",
+        int(sequence or 0),
     )

@@ -60,7 +60,7 @@ EXECUTE: list[tuple[str, dict[str, Any], int, str]] = [
     ("a broken pattern", {**GIVEN, "filters": condition("regex", "(")}, 422, "filters.value"),
     ("a broken template", {**GIVEN, "filters": condition("eq", "{{INPUT.x")}, 422, "filters.value"),
     ("filters are a list", {**GIVEN, "filters": [1]}, 422, "filters"),
-    ("a field that is not built", {**GIVEN, "stream": True}, 422, "stream"),
+    ("a field that is not built", {**GIVEN, "target_collection_id": "col_1"}, 422, "target_collection_id"),
     ("vectors as text", {**GIVEN, "return_vectors": "yes"}, 422, "return_vectors"),
     ("expand as text", {**GIVEN, "expand": "parent"}, 422, "expand"),
     ("expand of an empty path", {**GIVEN, "expand": ["parent", "a..b"]}, 422, "expand.1"),

@@ -15,6 +15,7 @@ from shared.documents import CollectionRef, DocumentStore
 from shared.errors import BudgetExceeded, KennelError, OutOfTime
 from shared.filters import Filter, SortKey, compile_predicate
 from shared.logs import log_event
+from shared.metrics import STAGE_ERRORS, STAGE_TIME
 from shared.models.document import Document
 from shared.models.execution import Budget, Claim, Detail, Status, figures, pagination_of
 from shared.stores.ledger import Outcome
@@ -27,7 +28,10 @@ from workers.execution.failure import StageFailed
 from workers.execution.rendering import Rendering
 from workers.execution.result import Result
 from workers.execution.result_rows import ResultRows
-from workers.lease.run import Checkpoint, Run, Stop
+from workers.execution.retrying import delay_s, may_pass
+from workers.execution.stage_events import StageEvents
+from workers.lease.run import Checkpoint, RetryLater, Run, Stop
+from workers.meter import Meter
 
 log = logging.getLogger("kennel.pipeline")
 
@@ -51,10 +55,12 @@ class Pipeline:
         cursor_secret: bytes,
         max_time_ms: int,
         result_max_bytes: int,
+        meter: Meter,
         left_behind: bytes | None = None,
     ) -> None:
         """`left_behind` is the state that an earlier attempt kept."""
         self._run = run
+        self._meter = meter
         self._claim: Claim = run.claim
         self._definition = definition
         self._store = store
@@ -65,6 +71,7 @@ class Pipeline:
         self._result_max_bytes = result_max_bytes
         self._refs = [CollectionRef(self._claim.namespace_id, c) for c in self._claim.request.collection_ids]
         self._books = Books(self._claim, definition.budget)
+        self._events = StageEvents(run, self._books)
         self._rendering = Rendering(self._claim, self._books)
         self._checkpoints = Checkpoints(self._claim, definition, self._books, self._rendering)
         self._left_behind = left_behind
@@ -100,6 +107,8 @@ class Pipeline:
         """What the first stage is given, and its index: behind the last checkpoint of an earlier attempt."""
         standing = self._checkpoints.restore(self._left_behind) if self._left_behind else None
         if standing is None:
+            if self._left_behind:  # the claim did not say that the first stage starts
+                self._events.started(self._definition.stages[0])
             condition = self._rendering.filter(self._claim.request.filters, None, ("filters",))
             return Selection(self._refs, where=condition), 0
         first = standing.finished + 1
@@ -107,6 +116,7 @@ class Pipeline:
         self._finished = self._definition.stages[standing.finished], standing.documents
         self._books.resumed_from_stage = name = self._definition.stages[first].name
         self._books.partial_from_stage = self._definition.stages[standing.finished].name
+        self._events.started(self._definition.stages[first])
         self._run.publish(name, self._books.stages_completed, self._books.snapshot)
         return list(standing.documents), first
 
@@ -192,7 +202,7 @@ class Pipeline:
         output = stage.run(documents, context)
         entry.note(output.metadata)
         entry.input_count, entry.output_count = len(documents), len(output.documents)
-        self._ended(entry)
+        self._ended(entry, output.documents)
         self._rendering.remember(planned, output.documents)
         return output.documents
 
@@ -205,27 +215,37 @@ class Pipeline:
     def _stage_error(self, entry: StageEntry, upstream: Upstream, error: Exception) -> list[Document]:
         """End the run, or with `on_error: skip` go on with the documents of the stage before."""
         sentence = _sentence(entry.planned, error)
+        if may_pass(error) and not entry.planned.skip_on_error:
+            raise RetryLater(sentence, delay_s(self._claim.attempt, error)) from error
         if not entry.planned.skip_on_error:
-            self._ended(entry, sentence)
+            self._ended(entry, None, sentence)
             raise StageFailed(sentence) from error
         self._unfetched.clear()
         documents = upstream if isinstance(upstream, list) else []
         entry.input_count = entry.output_count = len(documents)
-        self._ended(entry, sentence)
+        self._ended(entry, None, sentence)
         self._books.note_skipped(entry)
         return documents
 
-    def _ended(self, entry: StageEntry, error: str | None = None) -> None:
+    def _ended(
+        self, entry: StageEntry, documents: Sequence[Document] | None, error: str | None = None
+    ) -> None:
         """Enter it in the books, tell whoever watches, and stop where the credits are used up."""
         entry.end(error)
         self._books.enter(entry)
+        self._measure(entry)
         self._log(entry)
+        self._events.ended(entry, documents)
         if error is not None and not entry.planned.skip_on_error:
             return
+        self._check_credits(entry)
         following = entry.planned.index + 1
         if following < len(self._definition.stages):
-            name = self._definition.stages[following].name
-            self._run.publish(name, self._books.stages_completed, self._books.snapshot)
+            planned = self._definition.stages[following]
+            self._events.started(planned)
+            self._run.publish(planned.name, self._books.stages_completed, self._books.snapshot)
+
+    def _check_credits(self, entry: StageEntry) -> None:
         limit = self._definition.budget.max_credits
         if limit is not None and self._books.credits_used > limit:
             raise BudgetExceeded(
@@ -261,7 +281,7 @@ class Pipeline:
                 entry.note(fetched.metadata)
             if position > 0:
                 entry.restart_clock()
-            self._ended(entry)
+            self._ended(entry, fetched.documents)
             self._rendering.remember(entry.planned, fetched.documents)
         if waiting:
             self._keep(waiting[-1].planned, fetched.documents)
@@ -282,6 +302,7 @@ class Pipeline:
     def _context(self, planned: PlannedStage) -> StageContext:
         return StageContext(
             execution_id=self._claim.execution_id,
+            attempt=self._claim.attempt,
             stage_index=planned.index,
             stage_name=planned.name,
             namespace_id=self._claim.namespace_id,
@@ -304,6 +325,11 @@ class Pipeline:
                 "raise the limit or simplify the stages"
             )
 
+    def _measure(self, entry: StageEntry) -> None:
+        stage_id = entry.planned.stage_id
+        self._meter.observe(STAGE_TIME, entry.duration_ms / 1000, stage_id)
+        self._meter.count(STAGE_ERRORS, int(entry.error is not None), stage_id)
+
     def _log(self, entry: StageEntry) -> None:
         log_event(
             log,
@@ -318,6 +344,10 @@ class Pipeline:
         )
 
     # Outcomes
+
+    def given_up(self, later: RetryLater) -> Outcome:
+        """That of an execution whose last attempt met an error that might have passed."""
+        return self._failed(f"{later.message} (attempt {self._claim.attempt}, the last one)")
 
     def _completed(self, documents: list[Document]) -> Outcome:
         self._check()

@@ -15,26 +15,32 @@ from shared.settings import Settings
 from shared.stores.ledger import Ledger
 from workers.lease.run import Run
 from workers.lease.stopping import StopFlag
+from workers.meter import Meter
 
 log = logging.getLogger("kennel.keeper")
 
 _IDLE_TICK_S = 0.25  # how soon a stop is noticed
 _LAST_CALL_S = 1.0  # after the grace: time for stages to notice before the process leaves
 _HAND_BACK_PATIENCE_S = 1.0
+_CONFIRM_S = 120.0  # as long as claim and finish wait for Redis
 
 
 class Keeper:
     """Leases of all runs of this process. Start it after the fork: threads do not survive one."""
 
-    def __init__(self, ledger: Ledger, settings: Settings, stop: StopFlag) -> None:
+    def __init__(self, ledger: Ledger, settings: Settings, stop: StopFlag, meter: Meter) -> None:
         self.ledger = ledger
+        self._meter = meter
         self.progress_interval_s = settings.progress_interval_ms / 1000
+        self.lease_s = settings.lease_ms / 1000
         self._heartbeat_s = settings.heartbeat_ms / 1000
         self._grace_s = settings.shutdown_grace_s
         self._stop = stop
         self._runs: dict[str, Run] = {}
         self._lock = threading.Lock()
+        self._beating = threading.Lock()
         self._wake = threading.Event()
+        self._turned = threading.Condition()  # notified after each turn of the loop
         self._flush_at = float("inf")
         self._next_heartbeat_at = 0.0
         self._thread = threading.Thread(target=self._loop, name="kennel-keeper", daemon=True)
@@ -96,28 +102,54 @@ class Keeper:
             now = time.monotonic()
             if now >= self._next_heartbeat_at:
                 self._next_heartbeat_at = now + self._heartbeat_s
-                self._heartbeat()
+                self.heartbeat(patience_s=self._heartbeat_s)
             if now >= self._flush_at:
                 self._flush_due()
             if self._stop.is_set() and self._stop.age_s() > self._grace_s + _LAST_CALL_S:
                 self._leave_what_is_stuck()
+            with self._turned:
+                self._turned.notify_all()
             wake_at = min(self._next_heartbeat_at, self._flush_at)
             self._wake.wait(max(0.0, min(_IDLE_TICK_S, wake_at - time.monotonic())))
             self._wake.clear()
 
-    def _heartbeat(self) -> None:
+    def confirm(self, run: Run) -> None:
+        """Wait until a heartbeat tells whether a run is still this process's; it is lost when none does."""
+        self._next_heartbeat_at = 0.0
+        self._wake.set()
+        with self._turned:
+            is_known = self._turned.wait_for(
+                lambda: run.lost or run.is_sure or self.grace_is_over, timeout=_CONFIRM_S
+            )
+        run.lost |= not is_known
+
+    def heartbeat(self, *, patience_s: float) -> None:
+        """Renew all leases and send what was measured. A process that ends calls it for what it has left."""
+        with self._beating:
+            self._beat(patience_s)
+
+    def _beat(self, patience_s: float) -> None:
         runs = self._held()
         held = [(run.claim.execution_id, run.claim.epoch) for run in runs]
+        asked_at = time.monotonic()
         try:
             lost = set(
-                self.ledger.heartbeat(held, patience_s=self._heartbeat_s, stopping=self._stop.is_set())
+                self.ledger.heartbeat(
+                    held,
+                    patience_s=patience_s,
+                    stopping=self._stop.is_set(),
+                    measurements=self._meter.to_send(),
+                )
             )
         except (Unavailable, RedisError) as error:
             log_event(log, "heartbeat.failed", level=logging.WARNING, held=len(held), error=str(error))
             return
+        self._meter.confirm()
         for run in runs:
             if run.claim.execution_id in lost:
                 run.lost = True
+            else:
+                run.renewed(asked_at)
 
     def _flush_due(self) -> None:
         self._flush_at = float("inf")

@@ -13,7 +13,7 @@ from redis.exceptions import RedisError
 
 from shared.errors import Unavailable
 from shared.logs import log_event
-from shared.models.execution import Claim
+from shared.models.execution import Claim, StageEvent, Told
 from shared.stores.ledger import Ledger
 
 log = logging.getLogger("kennel.worker")
@@ -41,11 +41,14 @@ class Holder(Protocol):
 
     ledger: Ledger
     progress_interval_s: float
+    lease_s: float
 
     @property
     def grace_is_over(self) -> bool: ...
 
     def flush_at(self, at: float) -> None: ...
+
+    def confirm(self, run: Run) -> None: ...
 
 
 class Stop(Exception):
@@ -58,6 +61,15 @@ class ExecutionLost(Stop):
 
 class Cancelled(Stop):
     """It was cancelled while it ran; the record says so already."""
+
+
+class RetryLater(Stop):
+    """A stage met an error that may pass."""
+
+    def __init__(self, message: str, delay_s: float) -> None:
+        super().__init__(message)
+        self.message = message
+        self.delay_s = delay_s
 
 
 class HandedBack(Stop):
@@ -77,16 +89,34 @@ class Run:
         self._telling = threading.Lock()
         self._unsent: tuple[str | None, int, Snapshot] | None = None
         self._latest: tuple[str | None, int, Snapshot] | None = None
+        self._events: list[StageEvent] = []
+        self._events_sent = 0
         self._written_at = time.monotonic()  # the claim wrote the first stage
         self._closed = False
+        self._sure_until = self._written_at + keeper.lease_s
         self._checkpoint: Checkpoint | None = None
         self._kept_at = self._written_at
         self.has_checkpoint = claim.epoch > 1  # an earlier attempt may have left one
 
+    @property
+    def is_sure(self) -> bool:
+        """Nobody else can have been given the execution: its lease, by this machine's clock, is not over."""
+        return time.monotonic() < self._sure_until
+
+    def renewed(self, asked_at: float) -> None:
+        """A heartbeat that was sent at `asked_at` (monotonic s) has renewed the lease."""
+        self._sure_until = asked_at + self._keeper.lease_s
+
     def check(self) -> None:
-        """Raises Stop when this process must let go of the execution."""
+        """Raises Stop when this process must let go of the execution.
+
+        A process that was frozen or cut off for as long as a lease asks first: it must not start a stage that
+        another attempt has behind it.
+        """
         if self.cancelled:
             raise Cancelled(self.claim.execution_id)
+        if not self.is_sure:
+            self._keeper.confirm(self)
         if self.lost:
             raise ExecutionLost(self.claim.execution_id)
         if self._keeper.grace_is_over:
@@ -115,6 +145,25 @@ class Run:
         else:
             self.flush()
 
+    def tell(self, event: StageEvent) -> None:
+        """For those who follow the execution: it goes with the next write, which this does not wait for."""
+        self._events.append(event)
+
+    def untold(self) -> Told:
+        """What goes with the last write.
+
+        Nothing of a run so short that its progress is not written either: who comes meanwhile sees its end.
+        """
+        with self._lock:
+            lasted_s = time.monotonic() - self._written_at
+            may_be_followed = self.claim.is_followed or self._number > 0
+            if may_be_followed or lasted_s >= self._keeper.progress_interval_s:
+                return self._told()
+            return Told()
+
+    def _told(self) -> Told:
+        return Told(self._events_sent, tuple(self._events))
+
     def flush(self) -> None:
         """Send the latest unsent progress, if any."""
         with self._lock:
@@ -123,10 +172,13 @@ class Run:
             (stage, stages_completed, snapshot), self._unsent = self._unsent, None
             self._number += 1
             self._written_at = time.monotonic()
+            told = self._told()
             try:
                 self.lost |= not self._keeper.ledger.progress(
-                    self.claim, self._number, stage, stages_completed, *snapshot()
+                    self.claim, self._number, stage, stages_completed, *snapshot(), told
                 )
+                self._events_sent += len(told.events)
+                del self._events[: len(told.events)]
             except (Unavailable, RedisError) as error:  # the next write has it all
                 log_event(log, "progress.failed", level=logging.WARNING, error=str(error),
                           execution_id=self.claim.execution_id)  # fmt: skip

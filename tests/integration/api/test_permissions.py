@@ -16,6 +16,7 @@ from shared.stores.api_keys import create_key
 from tests.integration.api.answers import refused
 
 ANONYMOUS = {
+    "/metrics",
     "/v1/health",
     "/v1/health/liveness",
     "/v1/health/beat",
@@ -39,14 +40,15 @@ OPERATIONS = _operations()
 KEYED = [pytest.param(*each, id=f"{each[0]} {each[1]}") for each in OPERATIONS if each[1] not in ANONYMOUS]
 
 
-_READ_BY_POST = ("/list", "/list/batch", "/batch-get", "/aggregate", "/distinct", "/stats/batch")
+_READ_BY_POST = ("/watch", "/list", "/list/batch", "/batch-get", "/aggregate", "/distinct", "/stats/batch")
 
 
 def _needed(method: str, path: str) -> Permission:
     if "/api-keys" in path or "/webhooks" in path:
         return "admin"
-    # Whoever may read may run what reads, and cancel it.
-    runs = "/execute" in path or path.startswith(("/v1/batches", "/v1/tasks")) or path.endswith("/cancel")
+    # Whoever may read may run what reads, cancel it, and keep its result longer.
+    runs = "/execute" in path or path.startswith(("/v1/batches", "/v1/tasks"))
+    runs = runs or path.endswith(("/cancel", "/extend"))
     if method == "DELETE" and not runs:
         return "delete"
     reads = runs or path.endswith(_READ_BY_POST)

@@ -80,6 +80,7 @@ def submit(client: redis.Redis) -> Submit:
             "summary_ttl_s": 3600,
             "history_max": 1000,
             "definition": "",
+            "stream": "",
             "collections": ["col_1"],
             **over,
         }

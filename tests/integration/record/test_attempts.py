@@ -8,9 +8,11 @@ import orjson
 import pytest
 import redis
 
+from shared import keys
 from shared.broker import QUEUE_NORMAL
 from shared.models.execution import Claim
 from shared.redis_sync import fcall
+from shared.result_chunks import packed
 from shared.settings import Settings
 from shared.stores.ledger import Ledger
 from tests.integration.record.conftest import DETAIL, RETRIEVER, Submit, answer, outcome
@@ -115,11 +117,11 @@ def test_finish_takes_the_next_and_a_repeated_call_gets_the_same(
     client.rpop(QUEUE_NORMAL)  # the message of exec_a, as Celery would have taken it
     retention = (settings.result_ttl_s, settings.summary_ttl_s, settings.history_max)
     args = ("exec_a", 1, "completed", "null", 3, DETAIL, '"credits_used":0', *retention)
-    first = fcall(client, "finish", *args, QUEUE_NORMAL, "nonce", "w", 10_000, 4, "")
+    first = fcall(client, "finish", *args, QUEUE_NORMAL, "nonce", "w", 10_000, 4, "", 0)
     assert first[:3] == [b"finished", b"claimed", b"exec_b"]
-    again = fcall(client, "finish", *args, QUEUE_NORMAL, "nonce", "w", 10_000, 4, "")
+    again = fcall(client, "finish", *args, QUEUE_NORMAL, "nonce", "w", 10_000, 4, "", 0)
     assert again == [b"already", *first[1:]]
-    other = fcall(client, "finish", *args, QUEUE_NORMAL, "another", "w", 10_000, 4, "")
+    other = fcall(client, "finish", *args, QUEUE_NORMAL, "another", "w", 10_000, 4, "", 0)
     assert other == [b"already"]
     assert client.llen(QUEUE_NORMAL) == 1
 
@@ -150,7 +152,7 @@ def test_results_over_a_page_are_kept_whole_and_everything_expires(
     claim = claimed(ledger, submit)
     rows = [b'{"n":%d}' % n for n in range(2500)]
     ledger.finish(claim, outcome(documents=rows), claim_next=False)
-    assert client.lrange("kennel:docs:exec_a", 0, -1) == rows
+    assert client.lrange("kennel:docs:exec_a", 0, -1) == packed(rows)
     assert 0 < client.ttl("kennel:docs:exec_a") <= settings.result_ttl_s
     assert 0 < client.ttl("kennel:exec:exec_a") <= settings.result_ttl_s
     assert settings.result_ttl_s < client.ttl("kennel:sum:exec_a") <= settings.summary_ttl_s
@@ -220,3 +222,25 @@ def test_changes_wake_the_watchers_only(client: redis.Redis, ledger: Ledger, sub
         (b"api-2", b"exec_a 3 completed"),
         (b"api-2", b"exec_b 3 completed"),
     ]
+
+
+def test_one_that_waits_for_a_retry_has_no_message_until_it_is_due(
+    client: redis.Redis, ledger: Ledger, submit: Submit
+) -> None:
+    waiting = keys.pending(QUEUE_NORMAL)
+    submit("exec_a")
+    claim = ledger.claim("exec_a")
+    assert claim is not None
+    client.delete(QUEUE_NORMAL)
+    assert ledger.retry(claim, 60_000)
+    assert not ledger.retry(claim, 60_000)
+    seen = orjson.loads(answer(client, "exec_a"))
+    assert (seen["status"], seen["attempt"], seen["retry_at"] > seen["started_at"]) == ("pending", 1, True)
+    ledger.sweep()
+    assert (client.llen(QUEUE_NORMAL), client.zcard(waiting)) == (0, 1)
+    client.zadd("kennel:delayed", {"exec_a": 0})
+    ledger.sweep()
+    assert (client.llen(QUEUE_NORMAL), client.zcard(waiting), client.exists("kennel:delayed")) == (1, 1, 0)
+    assert "retry_at" not in orjson.loads(answer(client, "exec_a"))
+    again = ledger.claim("exec_a")
+    assert again is not None and again.attempt == 2

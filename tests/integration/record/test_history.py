@@ -15,6 +15,7 @@ from shared.stores.ledger import Ledger
 from tests.integration.record.conftest import RETRIEVER, Submit, outcome
 
 PERMANENT = (
+    "kennel:books",
     "kennel:collection:",
     "kennel:leases",
     "kennel:marks:",
@@ -102,6 +103,7 @@ def test_lua_and_python_agree_on_key_names() -> None:
     assert keys.execution("x") == keys.LUA["RECORD"] + "x"
     assert keys.summary("x") == keys.LUA["SUMMARY"] + "x"
     assert keys.result_documents("x") == keys.LUA["DOCUMENTS"] + "x"
+    assert keys.events("x") == keys.LUA["EVENTS"] + "x"
     assert keys.history("x", "failed") == keys.LUA["HISTORY"] + "x:failed"
     assert keys.pending("x") == keys.LUA["PENDING"] + "x"
     assert keys.batch("x") == keys.LUA["BATCH"] + "x"

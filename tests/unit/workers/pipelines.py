@@ -8,11 +8,12 @@ from typing import Any
 import orjson
 
 from shared.documents import CollectionRef, DocumentStore, DocumentWrite
-from shared.models.execution import Claim, ExecutionRequest, Page
+from shared.models.execution import Claim, ExecutionRequest, Page, StageEvent
 from workers.context import Embeddings
 from workers.execution.definition import DefinitionCache
 from workers.execution.pipeline import Pipeline
 from workers.lease.run import Checkpoint, Run, Snapshot
+from workers.meter import Meter
 
 NAMESPACE = "ns_test"
 SECRET = b"what cursors are signed with"
@@ -24,6 +25,7 @@ class PrivateRun(Run):
     def __init__(self, claim: Claim) -> None:
         self.claim = claim
         self.published: list[tuple[str | None, int]] = []
+        self.told: list[tuple[str, dict[str, Any]]] = []
         self.stop: Exception | None = None
         self.states: list[bytes | None] = []
 
@@ -34,6 +36,9 @@ class PrivateRun(Run):
     def publish(self, stage: str | None, stages_completed: int, snapshot: Snapshot) -> None:
         self.published.append((stage, stages_completed))
         snapshot()
+
+    def tell(self, event: StageEvent) -> None:
+        self.told.append((event.type, orjson.loads(b"{" + event.members[1:] + b"}")))
 
     def keep(self, checkpoint: Checkpoint) -> None:
         self.states.append(checkpoint.state())
@@ -85,6 +90,7 @@ def pipeline(
         max_time_ms=max_time_ms,
         result_max_bytes=result_max_bytes,
         left_behind=left_behind,
+        meter=Meter(),
     )
 
 
