@@ -27,10 +27,15 @@ from api.services.namespaces import NamespaceService
 from api.services.retrievers import RetrieverService
 from api.services.stats import StatsService
 from api.services.upsert_once import UpsertOnce
+from api.services.webhook_channels import ChannelReader
+from api.services.webhook_deliveries import WebhookDeliveryService
+from api.services.webhooks import WebhookService
 from api.wakeups import Wakeups
 from shared.documents import open_document_store
 from shared.embeddings.models import embedding_models
 from shared.logs import log_event
+from shared.outbound.addresses import parse_allow_list
+from shared.outbound.guard import OutboundGuard
 from shared.redis_link import RedisLink
 from shared.settings import Settings
 from shared.stores.batches import BatchStore
@@ -41,6 +46,8 @@ from shared.stores.execution_events import EventStore
 from shared.stores.executions import ExecutionStore
 from shared.stores.resources import DeletedNamespaces, ResourceStore
 from shared.stores.upsert_answers import UpsertAnswers
+from shared.stores.webhooks import DeliveryLog, WebhookStore
+from shared.vault import Vault
 
 _CLOSE_TIMEOUT_S = 2.0
 
@@ -68,6 +75,8 @@ class ApiContext:
     document_lists: DocumentListService
     document_aggregation: DocumentAggregationService
     retriever_service: RetrieverService
+    webhook_service: WebhookService
+    webhook_deliveries: WebhookDeliveryService
     health: HealthService
     deep_health: DeepHealthService
     stats: StatsService
@@ -108,6 +117,9 @@ class ApiContext:
         )
         upsert_answers = UpsertAnswers(redis, ttl_s=settings.idempotency_ttl_s)
         wakeup = EmbeddingWakeup(EmbeddingRequests(redis))
+        webhook_service = WebhookService(
+            WebhookStore(redis), Vault(settings.data_dir), _channel_reader(settings)
+        )
         return cls(
             settings=settings,
             redis=redis,
@@ -136,6 +148,8 @@ class ApiContext:
             document_aggregation=DocumentAggregationService(namespace_store, collections, pool),
             document_changes=DocumentChangeService(collections, collection_service, pool, wakeup),
             retriever_service=retriever_service,
+            webhook_service=webhook_service,
+            webhook_deliveries=WebhookDeliveryService(webhook_service, DeliveryLog(redis), cursors),
             health=health,
             deep_health=DeepHealthService(health, redis, pool, settings),
             stats=StatsService(books, namespaces),
@@ -155,3 +169,8 @@ class ApiContext:
                     await close()
             except TimeoutError:
                 log_event(logger, "api.close_timed_out", level=logging.WARNING, what=close.__qualname__)
+
+
+def _channel_reader(settings: Settings) -> ChannelReader:
+    guard = OutboundGuard(parse_allow_list(settings.outbound_allow))
+    return ChannelReader(guard, has_mail=bool(settings.smtp_url.get_secret_value()))

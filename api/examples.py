@@ -17,6 +17,9 @@ _DOCUMENT_ID = "doc_1f0b7c64a2"
 _EXECUTION_ID = "exec_mz4k8w2q9tjx"
 _ADHOC_ID = "exec_b7n5r3e1ypsd"
 _TASK_ID = "6f0d9bb2-4a0e-4c57-9a52-3b8a5a1f7c11"
+_WEBHOOK_ID = "wh_5d1c0f3a9b7e2468"
+_EVENT_ID = "evt_mz4k8w2q9tjx"
+_DELIVERY_ID = f"dlv_mz4k8w2q9tjx_{_WEBHOOK_ID}_0"
 _HASH = "2aae6c35c94fcfb415dbe95f408b9ce91ee846ed"
 _FEATURE = "mixpeek://text_extractor@v1/wordllama_l2_supercat_v1"
 _SEARCHES = [
@@ -156,7 +159,81 @@ PARAMETERS: dict[str, str] = {
 }
 
 # Name of a model -> an example of it.
+_WEBHOOK = {
+    "webhook_name": "results",
+    "event_types": ["resource.executed", "resource.execution_failed"],
+    "channels": [
+        {
+            "channel": "webhook",
+            "configs": {"url": "https://example.com/hooks/kennel", "signing_secret": "a secret of ours"},
+        }
+    ],
+}
+_SHOWN_WEBHOOK = {
+    **_WEBHOOK,
+    "webhook_id": _WEBHOOK_ID,
+    "resource_types": None,
+    "channels": [
+        {
+            "channel": "webhook",
+            "configs": {
+                "url": "https://example.com/hooks/kennel",
+                "headers": {},
+                "payload_template": None,
+                "timeout": 10.0,
+                "signing_secret": "redacted",
+            },
+        }
+    ],
+    "is_active": True,
+    "delivery_health": None,
+    "created_at": _AT,
+    "updated_at": _AT,
+    "warnings": [],
+}
+_DELIVERY = {
+    "delivery_id": _DELIVERY_ID,
+    "webhook_id": _WEBHOOK_ID,
+    "channel": 0,
+    "event_id": _EVENT_ID,
+    "event_type": "resource.executed",
+    "status": "delivered",
+    "tries": 1,
+    "created_at": _ENDED_AT,
+    "next_attempt_at": None,
+    "payload": {
+        "event_id": _EVENT_ID,
+        "event_type": "resource.executed",
+        "timestamp": _ENDED_AT,
+        "namespace_id": _NAMESPACE_ID,
+        "resource_type": "retriever",
+        "resource_id": _RETRIEVER_ID,
+        "execution_id": _EXECUTION_ID,
+        "status": "completed",
+        "error": None,
+        "created_at": _AT,
+        "completed_at": _ENDED_AT,
+        "duration_ms": 34,
+        "stages_completed": 1,
+    },
+    "attempts": [
+        {"attempted_at": _ENDED_AT, "duration_ms": 48, "status_code": 200, "error": None, "response": "ok"}
+    ],
+}
 MODELS: dict[str, Any] = {
+    "WebhookCreate": _WEBHOOK,
+    "WebhookUpdate": {"is_active": True},
+    "WebhookListBody": {"event_type": "resource.executed", "is_active": True},
+    "RotateBody": {"grace_period_s": 86_400},
+    "Webhook": _SHOWN_WEBHOOK,
+    "RotatedSecret": {
+        "webhook_id": _WEBHOOK_ID,
+        "signing_secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+        "previous_expires_at": _EXPIRES_AT,
+        "warnings": [],
+    },
+    "Delivery": _DELIVERY,
+    "WebhookTest": {"event_id": _EVENT_ID, "delivery_ids": [_DELIVERY_ID]},
     "ApiKeyCreate": {"name": "laptop", "permissions": ["read", "write"]},
     "ApiKeyUpdate": {"description": "of the laptop", "permissions": ["read"]},
     "AggregationRequest": {

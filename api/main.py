@@ -39,6 +39,8 @@ from api.routes import (
     stats,
     tasks,
     watch,
+    webhook_deliveries,
+    webhooks,
 )
 from api.services.health import VERSION
 from api.stop_signal import on_stop_signal
@@ -59,6 +61,8 @@ _ROUTERS = (
     stats,
     identity,
     api_keys,
+    webhooks,
+    webhook_deliveries,
     discovery,
     stages,
     namespaces,

@@ -32,6 +32,7 @@ _TAGS = {
     "batches": "Thousands of executions in one upload, followed and cancelled together.",
     "tasks": "Whatever runs in the background, in every namespace that the key may use.",
     "discovery": "What this installation can do, without a key.",
+    "webhooks": "Be told of ends of executions instead of asking: signed, retried for hours, recorded.",
     "api keys": "Who may do what. Only a key with the permission admin manages keys.",
     "identity": "Who a key is.",
     "health": "Whether it runs, for people and for probes.",

@@ -19,7 +19,7 @@ POOL_CLASS = "workers.pool:ThreadPool"
 # A streaming or waiting client must not hold up the stop.
 API_SHUTDOWN_S = 3
 FLOWER_MAX_TASKS = 10_000
-_SECRETS = ("api_key", "embeddings_api_key")
+_SECRETS = ("api_key", "embeddings_api_key", "smtp_url")
 _CELERY = ("-m", "celery", "--quiet", "-A", "workers.app")
 
 
@@ -30,14 +30,14 @@ def programs(settings: Settings, api_key: str, flower_password: str) -> list[Pro
         Program(
             f"worker-{number}",
             (sys.executable, *worker_arguments(settings.pool, settings.threads, f"kennel-{number}@%h")),
-            env | {"CELERY_CUSTOM_WORKER_POOL": POOL_CLASS} | embeddings_secret(settings),
+            env | {"CELERY_CUSTOM_WORKER_POOL": POOL_CLASS} | workers_secrets(settings),
         )
         for number in range(1, settings.workers + 1)
     ]
     api = Program(
         "api",
         (sys.executable, *api_arguments(settings.host, settings.port)),
-        env | {"KENNEL_API_KEY": api_key},
+        env | {"KENNEL_API_KEY": api_key} | mail_secret(settings),
     )
     flower = Program(
         "flower",
@@ -87,9 +87,15 @@ def flower_secrets(password: str) -> dict[str, str]:
     return {"FLOWER_BASIC_AUTH": f"{FLOWER_USER}:{password}", "FLOWER_COOKIE_SECRET": cookie_secret}
 
 
-def embeddings_secret(settings: Settings) -> dict[str, str]:
-    """The key of the embeddings endpoint, which only workers ask."""
-    return {"KENNEL_EMBEDDINGS_API_KEY": settings.embeddings_api_key.get_secret_value()}
+def workers_secrets(settings: Settings) -> dict[str, str]:
+    """The key of the embeddings endpoint, which only workers ask, and the mail server."""
+    key = settings.embeddings_api_key.get_secret_value()
+    return {"KENNEL_EMBEDDINGS_API_KEY": key} | mail_secret(settings)
+
+
+def mail_secret(settings: Settings) -> dict[str, str]:
+    """The address of the mail server, which may hold a password. The API asks whether there is one."""
+    return {"KENNEL_SMTP_URL": settings.smtp_url.get_secret_value()}
 
 
 def environment(settings: Settings) -> dict[str, str]:

@@ -20,8 +20,10 @@ from shared.settings import Settings
 
 RUN_TASK = "kennel.run"
 EMBED_TASK = "kennel.embed"
+DELIVER_TASK = "kennel.deliver"
 QUEUE_NORMAL = "kennel.normal"
 QUEUE_EMBED = "kennel.embed"
+QUEUE_DELIVER = "kennel.deliver"
 QUEUES = (QUEUE_NORMAL,)  # of executions
 
 _ID, _SEQ, _SHADOW, _REF = "@ID@", "@SEQ@", "@SHADOW@", "@REF@"
@@ -58,7 +60,7 @@ def make_celery(settings: Settings) -> Celery:
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
         task_default_queue=QUEUE_NORMAL,
-        task_queues=[Queue(name, routing_key=name) for name in (*QUEUES, QUEUE_EMBED)],
+        task_queues=[Queue(name, routing_key=name) for name in (*QUEUES, QUEUE_EMBED, QUEUE_DELIVER)],
         task_acks_late=False,
         task_reject_on_worker_lost=False,
         task_ignore_result=True,
@@ -91,14 +93,20 @@ def embed_template() -> str:
     return json.dumps(_published(EMBED_TASK, QUEUE_EMBED, _REF, shadow=f"embed@{_REF}"))
 
 
-def _published(task: str, queue: str, argument: str, **options: Any) -> dict[str, Any]:
+@cache
+def deliver_template() -> str:
+    """The message that deliveries are due, with @ID@."""
+    return json.dumps(_published(DELIVER_TASK, QUEUE_DELIVER, shadow="deliver"))
+
+
+def _published(task: str, queue: str, *arguments: str, **options: Any) -> dict[str, Any]:
     """The message of a task, as Celery itself publishes it to kombu's in-memory transport.
 
     So it is right by construction. Only the body differs: as plain JSON text instead of base64, which
     kombu takes as it is.
     """
     with Celery("kennel-template", broker="memory://localhost/", set_as_current=False) as app:
-        app.send_task(task, args=(argument,), task_id=_ID, queue=queue, ignore_result=True, **options)
+        app.send_task(task, args=arguments, task_id=_ID, queue=queue, ignore_result=True, **options)
         with app.connection_for_read() as connection, connection.channel() as channel:
             message: dict[str, Any] = channel._get(queue)
     message["body"] = base64.b64decode(message["body"]).decode()

@@ -53,3 +53,12 @@ def namespace_id() -> str:
 def api_key() -> str:
     """A secret: `sk_` and 160 bits."""
     return "sk_" + _token(32)
+
+
+def webhook_id() -> str:
+    """`wh_` and 16 hexadecimal digits: that API's clients refuse any other shape."""
+    return "wh_" + secrets.token_hex(8)
+
+
+def event_id() -> str:
+    return "evt_" + _token(16)

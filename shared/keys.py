@@ -42,11 +42,24 @@
 | kennel:key:<sha256>                   | string | an API key's record (JSON)                    | Lua only          | permanent         |
 | kennel:keys                           | hash   | key name -> sha256                            | Lua only          | permanent, <= 10,000 |
 | kennel:retired_keys                   | zset   | sha256 of secrets that were taken away, by when (ms) | Lua only   | permanent, <= 10,000 |
+| kennel:webhook:<id>                   | hash   | version, body (JSON, channels sealed), what it is told of | Lua only | permanent, <= 100 |
+| kennel:webhooks                       | zset   | webhook ids by creation time (ms)             | Lua only          | permanent, <= 100 |
+| kennel:subscribers:<event type>       | hash   | lane -> timeout (ms) of who is told           | Lua only          | permanent, <= channels of all webhooks |
+| kennel:health:<owner id>              | hash   | the present run of failed deliveries          | Lua only          | 30 days after the last failure |
+| kennel:delivery:<id>                  | hash   | one event on its way to one channel           | Lua only          | 30 days           |
+| kennel:delivery:<id>:attempts         | list   | how each try went (JSON)                      | Lua only          | with its delivery, <= 50 |
+| kennel:deliveries:<owner id>          | zset   | delivery ids by creation time (ms)            | Lua only          | 30 days, <= 10,000 |
+| kennel:deliveries:<owner id>:<status> | zset   | the same, one each for pending, delivered, failed | Lua only      | 30 days           |
+| kennel:lanes                          | zset   | lanes by when to look at them (ms)            | Lua only          | permanent, <= channels |
+| kennel:due:<lane>                     | zset   | deliveries by when they are due (ms)          | Lua only          | permanent, <= 10,000 |
+| kennel:sending:<lane>                 | zset   | deliveries being sent, by lease end (ms)      | Lua only          | permanent, <= 4   |
+| kennel.deliver                        | list   | the Celery queue of wake-ups for senders      | Lua, Celery       | permanent, <= 16  |
+| kennel:deliver_message                | string | the template of such a wake-up                | sweep_deliveries  | permanent         |
 | kennel:wake:<api process>             | pub/sub| "<execution id> <revision> <status>"          | Lua only          | -                 |
 | kennel:stop:<worker process>          | pub/sub| "<execution id> <epoch>" of what was cancelled | Lua only         | -                 |
 
 `<retriever id>` is `adhoc_<namespace id>` for ad-hoc executions. `<scope>` is a namespace id, or "-" for
-what belongs to the installation. Celery adds its own `_kombu.binding.*` sets (permanent, a few bytes).
+what belongs to the installation. `<lane>` is "<owner id>/<channel number>". Celery adds its own `_kombu.binding.*` sets (permanent, a few bytes).
 """
 
 from __future__ import annotations
@@ -94,6 +107,17 @@ LUA = {
     "DELETING": DELETING,
     "DELETION": "kennel:deletion:",
     "RETIRED_KEYS": "kennel:retired_keys",
+    "WEBHOOK": "kennel:webhook:",
+    "WEBHOOKS": "kennel:webhooks",
+    "SUBSCRIBERS": "kennel:subscribers:",
+    "HEALTH": "kennel:health:",
+    "DELIVERY": "kennel:delivery:",
+    "DELIVERIES": "kennel:deliveries:",
+    "LANES": "kennel:lanes",
+    "LANE_DUE": "kennel:due:",
+    "LANE_SENDING": "kennel:sending:",
+    "DELIVER_QUEUE": "kennel.deliver",
+    "DELIVER_MESSAGE": "kennel:deliver_message",
 }
 
 

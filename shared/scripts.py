@@ -35,6 +35,8 @@ _PARTS = (
     "resources",
     "embedding",
     "api_keys",
+    "deliveries",
+    "webhooks",
     "stats",
     "doctor",
 )

@@ -9,6 +9,8 @@ from pydantic import Field, HttpUrl, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from shared.embeddings.naming import BUILT_IN_NAME, feature_name
+from shared.outbound.addresses import parse_allow_list
+from shared.outbound.smtp import parse_smtp_url
 
 
 class Settings(BaseSettings):
@@ -131,6 +133,30 @@ class Settings(BaseSettings):
         description="Time a stopping worker gives its stages before it hands them back (s).",
     )
 
+    # Webhooks and other deliveries
+    delivery_threads: int = Field(
+        16, ge=1, le=256, description="Deliveries that a worker process sends at a time."
+    )
+    delivery_attempts: int = Field(
+        12, ge=1, le=50, description="Tries before a delivery is given up; after that it can be sent by hand."
+    )
+    delivery_backoff_s: float = Field(
+        5.0,
+        ge=0.001,
+        le=3_600,
+        description="Pause after the first failed try (s); each further one is 3 times as long, at most 3 h.",
+    )
+    outbound_allow: str = Field(
+        "",
+        max_length=10_000,
+        description="Internal hosts, addresses and networks that may be sent to, as a comma list.",
+    )
+    smtp_url: SecretStr = Field(
+        SecretStr(""),
+        description="Mail server, `smtp://user:password@host:587` (STARTTLS) or `smtps://` (TLS).",
+    )
+    smtp_from: str = Field("", max_length=320, description="Sender of mails.")
+
     # Embeddings by an endpoint; without one the built-in model is all there is
     embeddings_url: str = Field(
         "",
@@ -190,6 +216,21 @@ class Settings(BaseSettings):
         for name, field in type(self).model_fields.items():
             if name.startswith("embeddings_") and getattr(self, name) != field.default:
                 raise ValueError(f"KENNEL_{name.upper()} has no effect without KENNEL_EMBEDDINGS_URL")
+        return self
+
+    @model_validator(mode="after")
+    def _deliveries_consistent(self) -> Settings:
+        try:
+            parse_allow_list(self.outbound_allow)
+        except ValueError as error:
+            raise ValueError(f"KENNEL_OUTBOUND_ALLOW: {error}") from None
+        url = self.smtp_url.get_secret_value()
+        if url and not self.smtp_from:
+            raise ValueError("KENNEL_SMTP_URL needs KENNEL_SMTP_FROM, the sender of mails")
+        if self.smtp_from and not url:
+            raise ValueError("KENNEL_SMTP_FROM has no effect without KENNEL_SMTP_URL")
+        if url:
+            parse_smtp_url(url)
         return self
 
     def _check_endpoint(self) -> None:

@@ -13,7 +13,7 @@ from celery import signals
 from celery.platforms import SecurityWarning
 
 from shared import keys
-from shared.broker import EMBED_TASK, RUN_TASK, make_celery, message_template
+from shared.broker import DELIVER_TASK, EMBED_TASK, RUN_TASK, make_celery, message_template
 from shared.errors import KennelError
 from shared.logs import configure_logging
 from shared.redis_sync import connect, through_outage
@@ -61,6 +61,12 @@ def embed(member: str) -> None:
     )
 
 
+@app.task(name=DELIVER_TASK, ignore_result=True)
+def deliver() -> None:
+    """Wake-up for deliveries that are due; the sending is done by threads of their own."""
+    process().dispatcher.wake()
+
+
 @signals.setup_logging.connect
 def _logging(**_: Any) -> None:
     configure_logging(settings, "worker")
@@ -93,7 +99,7 @@ def _ready(sender: Any, **_: Any) -> None:
     publish_catalogue()
     here = process()
     embedding = EmbeddingSweep(here.documents, here.embedding_turns)
-    Sweeper(here.ledger, embedding, settings, stop, here.meter)
+    Sweeper(here.ledger, embedding, here.deliveries, settings, stop, here.meter)
     IdleWatch(sender, settings, stop)
 
 

@@ -20,10 +20,17 @@ from shared.errors import KennelError, StageError, Unavailable
 from shared.logs import log_event
 from shared.metrics import EXECUTION_TIME, QUEUE_WAIT, STALE_WRITES
 from shared.models.execution import Claim, Status
+from shared.outbound.addresses import parse_allow_list
+from shared.outbound.guard import OutboundGuard
+from shared.outbound.smtp import parse_smtp_url
 from shared.redis_sync import Functions, connect, text, through_outage
 from shared.settings import Settings
+from shared.stores.delivery_queue import DeliveryQueue
 from shared.stores.embedding_requests import EmbeddingTurns
 from shared.stores.ledger import Ledger, Outcome
+from shared.vault import Vault
+from workers.deliveries.dispatcher import Dispatcher
+from workers.deliveries.sender import Sender
 from workers.embedding import EmbeddingWorker, ExecutionEmbeddings
 from workers.execution.definition import DefinitionCache
 from workers.execution.failure import failed_before_start, log_unforeseen
@@ -58,6 +65,10 @@ class WorkerProcess:
         self.embedder = Embedder(settings)
         self.embedding_worker = EmbeddingWorker(self.documents, self.embedder)
         self.embedding_turns = EmbeddingTurns(Functions(self._redis))
+        self.deliveries = DeliveryQueue(self._redis, settings, Vault(settings.data_dir))
+        self.dispatcher = Dispatcher(
+            self.deliveries, _sender(settings).send, settings, lambda: self.keeper.stopping
+        )
         self._definitions = DefinitionCache(self._read)
         self._secret: bytes | None = None
 
@@ -199,6 +210,12 @@ class WorkerProcess:
             through_outage(lambda: self._redis.set(keys.SECRET, made, nx=True), patience_s=_PATIENCE_S)
             self._secret = through_outage(lambda: self._read(keys.SECRET), patience_s=_PATIENCE_S)
         return self._secret or b""
+
+
+def _sender(settings: Settings) -> Sender:
+    smtp_url = settings.smtp_url.get_secret_value()
+    guard = OutboundGuard(parse_allow_list(settings.outbound_allow))
+    return Sender(guard, parse_smtp_url(smtp_url) if smtp_url else None, settings.smtp_from)
 
 
 _process: WorkerProcess | None = None

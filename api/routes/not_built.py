@@ -34,8 +34,6 @@ ANY    /organizations/secrets
 ANY    /organizations/secrets/{rest:path}
 ANY    /organizations/users
 ANY    /organizations/users/{user_email}
-ANY    /organizations/webhooks
-ANY    /organizations/webhooks/{rest:path}
 """
 
 router = APIRouter(prefix="/v1", include_in_schema=False)

@@ -308,6 +308,9 @@ end
 -- their room, so it is written anew. `detail` is read only when it is not written: it may be large.
 local KEPT = { 'namespace', 'retriever', 'version', 'epoch', 'head' }
 
+-- Tells the outside of an end; set by deliveries.lua.
+local announce
+
 -- The one way into a terminal status, which the caller has set on the record.
 -- `result` may have detail, profile and next; without a detail the last published one stays. `told` as in change.
 local function close(record, now, retention, result, told)
@@ -328,6 +331,7 @@ local function close(record, now, retention, result, told)
   redis.call('ZREM', KEY.LEASES, record.id)
   local ttl_s = enter_status(record) and retention.summary_ttl_s or retention.result_ttl_s
   redis.call('SET', KEY.SUMMARY .. record.id, summary_of(record, now), 'EX', ttl_s)
+  announce(record, now)
 end
 
 -- An attempt is over, and another is to come. Who calls this sees to a message. `fields` as in change.

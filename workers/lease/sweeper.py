@@ -12,6 +12,7 @@ from shared import metrics
 from shared.errors import KennelError
 from shared.logs import log_event
 from shared.settings import Settings
+from shared.stores.delivery_queue import DeliveryQueue
 from shared.stores.ledger import Ledger, SweepReport
 from workers.embedding import EmbeddingSweep
 from workers.lease.identity import has_died
@@ -30,6 +31,7 @@ class Sweeper:
         self,
         ledger: Ledger,
         embedding: EmbeddingSweep,
+        deliveries: DeliveryQueue,
         settings: Settings,
         stop: StopFlag,
         meter: Meter,
@@ -37,6 +39,7 @@ class Sweeper:
         self._ledger = ledger
         self._meter = meter
         self._embedding = embedding
+        self._deliveries = deliveries
         self._period_s = settings.sweep_ms / 1000
         self._stop = stop
         self._away = False
@@ -49,6 +52,7 @@ class Sweeper:
             try:
                 self._sweep()
                 self._embedding.sweep()
+                self._deliveries.sweep()
                 self._away = False
             except (KennelError, RedisError) as error:
                 if not self._away:

@@ -44,7 +44,7 @@ _READ_BY_POST = ("/watch", "/list", "/list/batch", "/batch-get", "/aggregate", "
 
 
 def _needed(method: str, path: str) -> Permission:
-    if "/api-keys" in path:
+    if "/api-keys" in path or "/webhooks" in path:
         return "admin"
     # Whoever may read may run what reads, cancel it, and keep its result longer.
     runs = "/execute" in path or path.startswith(("/v1/batches", "/v1/tasks"))

@@ -29,6 +29,8 @@ FRONT_DOOR = [
     ("GET", "/v1/retrievers/{retriever}/executions/{execution_id}/events"),
     ("POST", "/v1/retrievers/{retriever}/execute"),
 ]
+# What is not there is deleted, too.
+DELETED_TWICE = ("DELETE /v1/tasks/{task_id}", "DELETE /v1/organizations/webhooks/{webhook_id}")
 
 
 @pytest.fixture(scope="module")
@@ -97,6 +99,8 @@ def test_every_operation_says_what_it_does_and_answers(document: dict[str, Any])
         assert operation["summary"], where
         assert operation["description"], where
         assert operation["tags"], where
+        if "204" in operation["responses"]:
+            continue
         [answer] = operation["responses"]["200"]["content"].values()  # JSON, or lines of JSON
         assert "schema" in answer, where
         for parameter in operation.get("parameters", ()):
@@ -108,7 +112,7 @@ def test_every_operation_names_its_errors(document: dict[str, Any]) -> None:
         expected = set() if operation.get("security") == [] else {"401", "503"}
         expected |= {"400", "413", "422"} if "requestBody" in operation else set()
         named = {parameter["name"] for parameter in operation.get("parameters", ())}
-        expected |= {"404"} if "{" in where and where != "DELETE /v1/tasks/{task_id}" else set()
+        expected |= {"404"} if "{" in where and where not in DELETED_TWICE else set()
         expected |= {"400", "404"} if "X-Namespace" in named else set()
         assert expected <= operation["responses"].keys(), where
 
