@@ -22,8 +22,10 @@ from api.services.document_lists import DocumentListService
 from api.services.documents import DocumentService
 from api.services.embedding_wakeup import EmbeddingWakeup
 from api.services.health import HealthService
+from api.services.metrics import MetricsService
 from api.services.namespaces import NamespaceService
 from api.services.retrievers import RetrieverService
+from api.services.stats import StatsService
 from api.services.upsert_once import UpsertOnce
 from api.wakeups import Wakeups
 from shared.documents import open_document_store
@@ -32,6 +34,7 @@ from shared.logs import log_event
 from shared.redis_link import RedisLink
 from shared.settings import Settings
 from shared.stores.batches import BatchStore
+from shared.stores.books import BookStore
 from shared.stores.catalogue import CatalogueStore
 from shared.stores.embedding_requests import EmbeddingRequests
 from shared.stores.execution_events import EventStore
@@ -67,6 +70,8 @@ class ApiContext:
     retriever_service: RetrieverService
     health: HealthService
     deep_health: DeepHealthService
+    stats: StatsService
+    metrics: MetricsService
     executions: ExecutionStore
     events: EventStore
     streams: OpenStreams
@@ -80,6 +85,7 @@ class ApiContext:
         pool = DocumentPool(open_document_store(settings))
         cursors = Cursors(redis)
         health = HealthService(redis, settings)
+        books = BookStore(redis)
         authenticator = Authenticator(redis)
         namespace_store = ResourceStore(redis, "namespace")
         collection_store = ResourceStore(redis, "collection")
@@ -132,6 +138,8 @@ class ApiContext:
             retriever_service=retriever_service,
             health=health,
             deep_health=DeepHealthService(health, redis, pool, settings),
+            stats=StatsService(books, namespaces),
+            metrics=MetricsService(books, settings),
             executions=ExecutionStore(redis, settings),
             events=EventStore(redis),
             streams=OpenStreams(settings.streams_max),

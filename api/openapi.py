@@ -35,6 +35,7 @@ _TAGS = {
     "api keys": "Who may do what. Only a key with the permission admin manages keys.",
     "identity": "Who a key is.",
     "health": "Whether it runs, for people and for probes.",
+    "stats": "How many executions there were, and where they are now.",
 }
 
 # Status -> what it means, a code and a message that come with it.

@@ -15,6 +15,7 @@ from shared.stores.ledger import Outcome
 from workers.execution.definition import Definition, DefinitionCache
 from workers.execution.pipeline import Pipeline
 from workers.lease.run import Checkpoint, Run, Snapshot
+from workers.meter import Meter
 
 HITS = 25
 _MAX_TIME_MS = 60_000
@@ -80,6 +81,7 @@ class Search:
             cursor_secret=b"secret",
             max_time_ms=_MAX_TIME_MS,
             result_max_bytes=_RESULT_MAX_BYTES,
+            meter=Meter(),
         ).run()
         if outcome.status != Status.COMPLETED:
             raise BenchError(f"a search ended as {outcome.status}: {outcome.error}")

@@ -10,6 +10,7 @@ import typer
 
 from client.cli import batch, collections, executions, load, retrievers
 from ops import keys_cli
+from ops.doctor_cli import doctor
 from ops.options import load_settings
 from ops.up import up
 
@@ -25,6 +26,7 @@ for commands in (executions.app, batch.app, load.app):
 app.add_typer(retrievers.app, name="retrievers")
 app.add_typer(collections.app, name="collections")
 app.add_typer(keys_cli.app, name="keys")
+app.command("doctor")(doctor)
 
 
 def _print_version(wanted: bool) -> None:

@@ -10,28 +10,18 @@ from typing import Annotated, cast
 
 import typer
 from redis import Redis
-from redis.exceptions import RedisError
 from rich.console import Console
 from rich.table import Table
 
-from ops.data_dir import DataDir
-from ops.errors import CannotStart
+from ops.installation import DataDirOption, installation_redis
 from ops.options import load_settings
-from ops.redis_probe import connect
 from shared.clock import utc_now_iso
-from shared.errors import KennelError
-from shared.logs import mask
 from shared.models.api_key import ALL_PERMISSIONS, DEFAULT_WAIT_MAX_S, LOCAL_USER, KeyRecord, Permission
-from shared.settings import Settings
 from shared.stores import api_keys
 
 app = typer.Typer(help="Create, list, rotate and revoke API keys.", no_args_is_help=True)
 
-EXIT_FAILED = 2
 EXPIRES_IN_DAYS_MAX = 36_500
-DataDirOption = Annotated[
-    Path | None, typer.Option("--data-dir", help="Where `kennel up` runs, if not in KENNEL_DATA_DIR.")
-]
 NameArgument = Annotated[str, typer.Argument(help="The key's name, unique in this installation.")]
 
 
@@ -128,30 +118,5 @@ def _row(record: KeyRecord) -> list[str]:
 
 @contextmanager
 def _store(data_dir: Path | None) -> Iterator[Redis]:
-    """The installation's Redis; anything that goes wrong ends the command with one line, exit code 2."""
-    try:
-        with connect(_redis_url(load_settings(data_dir=data_dir))) as redis:
-            yield redis
-    except (KennelError, CannotStart) as error:
-        _fail(str(error))
-    except RedisError as error:
-        _fail(f"Redis cannot be reached ({mask(str(error))}); is `kennel up` running?")
-
-
-def _redis_url(settings: Settings) -> str:
-    """KENNEL_REDIS_URL, else the embedded server's address from the data directory."""
-    if "redis_url" in settings.model_fields_set:
-        return settings.redis_url
-    url_file = DataDir(settings.data_dir).redis_url_file
-    try:
-        return url_file.read_text().strip()
-    except FileNotFoundError as error:
-        raise CannotStart(
-            f"There is no Kennel in {settings.data_dir.absolute()}; start one with `kennel up`, "
-            "name its directory with --data-dir, or set KENNEL_REDIS_URL."
-        ) from error
-
-
-def _fail(message: str) -> None:
-    typer.echo(f"kennel: {message}", err=True)
-    raise typer.Exit(EXIT_FAILED)
+    with installation_redis(load_settings(data_dir=data_dir)) as redis:
+        yield redis

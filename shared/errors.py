@@ -155,6 +155,16 @@ class StageError(KennelError):
     code = "stage_failed"
 
 
+class TransientError(KennelError):
+    """A service that a stage needs is away or busy; the execution tries again later.
+
+    `details["retry_after_seconds"]` says when, if the service did.
+    """
+
+    code = "transient"
+    retryable = True
+
+
 class BudgetExceeded(KennelError):
     """An execution went over `max_credits` or `max_time_ms`; the message names the limit."""
 

@@ -12,10 +12,15 @@
 | kennel.<class>                        | list   | the Celery queue of a priority class          | Lua, Celery       | permanent, <= queue_max |
 | kennel.embed                          | list   | the Celery queue of embedding tasks           | Lua, Celery       | permanent, <= collections |
 | kennel:pending:<queue>                | zset   | ids whose message is out, by sequence number  | Lua only          | permanent, <= queue_max |
+| kennel:delayed                        | zset   | executions that wait for another attempt, by when it is due (ms) | Lua only | permanent, <= pending |
 | kennel:marks:<queue>                  | hash   | the two watermarks of the queue               | sweep             | permanent         |
 | kennel:leases                         | zset   | running ids by lease end (ms)                 | Lua only          | permanent, <= running |
 | kennel:seq                            | string | last sequence number                          | Lua only          | permanent         |
 | kennel:sweep                          | hash   | when the sweep ran, until when it holds       | sweep             | permanent         |
+| kennel:books                          | hash   | how many executions went from status to status, in all | Lua only | permanent         |
+| kennel:books:<namespace id>           | hash   | the same, of one namespace                    | Lua only          | permanent; purged with the namespace |
+| kennel:metrics                        | hash   | what workers measured: counters, buckets of histograms | heartbeat | permanent, <= 19 per stage id |
+| kennel:flushed:<worker process>       | string | number of its last measurements that are in kennel:metrics | heartbeat | 1 h |
 | kennel:workers                        | zset   | worker names by last heartbeat (ms)           | heartbeat         | permanent, pruned |
 | kennel:batch:<id>                     | hash   | a batch: its counters, marks, watchers        | Lua only          | result_ttl_s while none of its executions is open |
 | kennel:batch:<id>:lines               | hash   | line number -> execution id, content digest, the caller's id (JSON) | submit_line | with its batch |
@@ -52,6 +57,8 @@ SECRET = "kennel:secret"
 API_KEYS = "kennel:keys"
 EMBEDDING = "kennel:embedding"
 LEASES = "kennel:leases"
+BOOKS = "kennel:books"
+METRICS = "kennel:metrics"
 WORKERS = "kennel:workers"
 INSTALLATION = "-"
 
@@ -64,8 +71,12 @@ LUA = {
     "SUMMARY": "kennel:sum:",
     "HISTORY": "kennel:hist:",
     "PENDING": "kennel:pending:",
+    "DELAYED": "kennel:delayed",
     "MARKS": "kennel:marks:",
     "LEASES": LEASES,
+    "BOOKS": BOOKS,
+    "METRICS": METRICS,
+    "FLUSHED": "kennel:flushed:",
     "SEQUENCE": "kennel:seq",
     "SWEEP": "kennel:sweep",
     "WORKERS": WORKERS,
@@ -152,6 +163,10 @@ def upsert(digest: str) -> str:
 
 def upsert_answer(digest: str) -> str:
     return f"kennel:upsert:{digest}:answer"
+
+
+def books(namespace_id: str) -> str:
+    return f"{BOOKS}:{namespace_id}"
 
 
 def api_key(key_hash: str) -> str:

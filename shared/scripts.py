@@ -15,6 +15,7 @@ from importlib import resources
 from shared import keys
 
 _PARTS = (
+    "books",
     "record",
     "submit",
     "claim",
@@ -24,6 +25,7 @@ _PARTS = (
     "finish",
     "cancel",
     "release",
+    "retry",
     "sweep",
     "watch",
     "events",
@@ -33,6 +35,8 @@ _PARTS = (
     "resources",
     "embedding",
     "api_keys",
+    "stats",
+    "doctor",
 )
 
 

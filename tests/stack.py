@@ -63,6 +63,12 @@ class Fail(Stage[FailParameters]):
     def run(self, documents, context):
         if self.parameters.kind == "stage":
             raise StageError("this stage always fails")
+        if self.parameters.kind.startswith("away"):
+            with (SIGNS / "starts").open("a") as starts:
+                starts.write(f"{context.execution_id} {context.stage_name}\\n")
+            if (SIGNS / self.parameters.kind).exists():
+                return StageOutput(documents)
+            raise ConnectionError("secret detail")
         raise ZeroDivisionError("secret detail")
 '''
 

@@ -22,7 +22,7 @@ from shared.stores.embedding_requests import read_member
 from workers.embedding import EmbeddingSweep, run_embedding
 from workers.lease.stopping import StopFlag
 from workers.lease.sweeper import Sweeper
-from workers.process import WorkerProcess, worker_process
+from workers.process import WorkerProcess, running_process, worker_process
 from workers.stages.registry import catalogue, load_all
 from workers.tasks import ExecutionFailed, run_execution
 
@@ -88,7 +88,8 @@ def _ready(**_: Any) -> None:
     """In the main process only: say that this worker is there, and watch over everybody's executions."""
     publish_catalogue()
     here = process()
-    Sweeper(here.ledger, EmbeddingSweep(here.documents, here.embedding_turns), settings, stop)
+    embedding = EmbeddingSweep(here.documents, here.embedding_turns)
+    Sweeper(here.ledger, embedding, settings, stop, here.meter)
 
 
 @signals.worker_shutting_down.connect
@@ -99,7 +100,16 @@ def _shutting_down(**_: Any) -> None:
 @signals.worker_shutdown.connect
 def _shut_down(**_: Any) -> None:
     with suppress(KennelError):
+        process().keeper.heartbeat(patience_s=0)
         process().ledger.resign()
+
+
+@signals.worker_process_shutdown.connect
+def _child_shut_down(**_: Any) -> None:
+    """A child of the prefork pool goes: send what it has measured since its last heartbeat."""
+    child = running_process()
+    if child is not None:
+        child.keeper.heartbeat(patience_s=0)
 
 
 @signals.task_revoked.connect

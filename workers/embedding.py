@@ -241,9 +241,8 @@ class ExecutionEmbeddings:
         try:
             return self._worker.embed_batch(ref)
         except Unavailable as error:
-            raise StageError(
-                f"texts that the execution asked to see are not embedded: {error.message}"
-            ) from error
+            error.message = f"texts that the execution asked to see are not embedded: {error.message}"
+            raise
 
     def _seq_to_see(self, ref: CollectionRef) -> int:
         """The last write of the collection whose vectors must be there; 0 = none."""

@@ -7,6 +7,7 @@ import logging
 import os
 import secrets
 import threading
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -17,6 +18,7 @@ from shared.documents import open_document_store
 from shared.embeddings.embedder import Embedder
 from shared.errors import KennelError, StageError, Unavailable
 from shared.logs import log_event
+from shared.metrics import EXECUTION_TIME, QUEUE_WAIT, STALE_WRITES
 from shared.models.execution import Claim, Status
 from shared.redis_sync import Functions, connect, text, through_outage
 from shared.settings import Settings
@@ -28,8 +30,9 @@ from workers.execution.pipeline import Pipeline, failed_before_start, log_unfore
 from workers.lease.cancellations import Cancellations
 from workers.lease.identity import process_name
 from workers.lease.keeper import Keeper
-from workers.lease.run import Cancelled, ExecutionLost, HandedBack, Run, Stop
+from workers.lease.run import Cancelled, ExecutionLost, HandedBack, RetryLater, Run, Stop
 from workers.lease.stopping import StopFlag
+from workers.meter import Meter
 
 log = logging.getLogger("kennel.worker")
 
@@ -45,7 +48,8 @@ class WorkerProcess:
         self._redis: redis.Redis = connect(settings.redis_url)
         name = process_name(worker)
         self.ledger = Ledger(self._redis, settings, worker, name)
-        self.keeper = Keeper(self.ledger, settings, stop)
+        self.meter = Meter()
+        self.keeper = Keeper(self.ledger, settings, stop, self.meter)
         Cancellations(self._redis, name, self.keeper.cancel)
         self.documents = open_document_store(settings)
         self.embedder = Embedder(settings)
@@ -63,34 +67,28 @@ class WorkerProcess:
         """
         run = Run(claim, self.keeper)
         self.keeper.hold(run)
+        self.meter.observe(QUEUE_WAIT, claim.waited_ms / 1000)
+        begun = time.monotonic()
         try:
             outcome = self._outcome(run)
             run.close()
             written, following = self.ledger.finish(
                 claim, outcome, claim_next=claim_next(), told=run.untold()
             )
-        except HandedBack:
-            self.keeper.hand_back(run)
-            return None, None
-        except Unavailable as error:
-            log_event(log, "execution.outcome_not_written", level=logging.ERROR, error=error.message,
-                      execution_id=claim.execution_id, attempt=claim.attempt)  # fmt: skip
-            return None, None
-        except Cancelled:
-            log_event(log, "execution.cancelled", execution_id=claim.execution_id, attempt=claim.attempt)
-            return None, None
-        except ExecutionLost:
-            log_event(log, "execution.lost", level=logging.WARNING, execution_id=claim.execution_id,
-                      attempt=claim.attempt)  # fmt: skip
+        except (Stop, Unavailable) as reason:
+            self._let_go(run, reason)
             return None, None
         finally:
             self.keeper.let_go(run)
         if run.has_checkpoint and written:
             self._forget_checkpoint(claim)
         if not written:
+            self.meter.count(STALE_WRITES)
             log_event(log, "execution.stale_write_refused", level=logging.WARNING,
                       execution_id=claim.execution_id, attempt=claim.attempt)  # fmt: skip
             return None, following
+        spent_s = claim.spent_ms / 1000 + time.monotonic() - begun
+        self.meter.observe(EXECUTION_TIME, spent_s, outcome.status)
         return outcome, following
 
     def _outcome(self, run: Run) -> Outcome:
@@ -113,8 +111,14 @@ class WorkerProcess:
                 max_time_ms=self.settings.execution_max_time_ms,
                 result_max_bytes=self.settings.result_max_bytes,
                 left_behind=self._left_behind(run.claim),
+                meter=self.meter,
             )
-            return pipeline.run()
+            try:
+                return pipeline.run()
+            except RetryLater as later:
+                if run.claim.attempt < self.settings.max_attempts:
+                    raise
+                return pipeline.given_up(later)
         except (Stop, Unavailable):
             raise
         except KennelError as error:
@@ -123,6 +127,41 @@ class WorkerProcess:
             log_unforeseen(error, execution_id=run.claim.execution_id)
             return failed_before_start(
                 run.claim, f"unexpected {type(error).__name__}; the worker's log says where"
+            )
+
+    def _let_go(self, run: Run, reason: Exception) -> None:
+        """The run ends here without an outcome of its own."""
+        about: dict[str, Any] = {"execution_id": run.claim.execution_id, "attempt": run.claim.attempt}
+        match reason:
+            case HandedBack():
+                self.keeper.hand_back(run)
+            case RetryLater():
+                self._retry(run, reason)
+            case Cancelled():
+                log_event(log, "execution.cancelled", **about)
+            case ExecutionLost():
+                log_event(log, "execution.lost", level=logging.WARNING, **about)
+            case _:
+                log_event(
+                    log, "execution.outcome_not_written", level=logging.ERROR, error=str(reason), **about
+                )
+
+    def _retry(self, run: Run, later: RetryLater) -> None:
+        """Another attempt, later, that goes on where this one stands."""
+        claim = run.claim
+        with contextlib.suppress(Unavailable):  # as a worker that died: the sweep finds it
+            run.save()
+            run.flush()
+            run.close()
+            waits = self.ledger.retry(claim, round(later.delay_s * 1000))
+            log_event(
+                log,
+                "execution.waits_for_retry" if waits else "execution.lost",
+                level=logging.WARNING,
+                execution_id=claim.execution_id,
+                attempt=claim.attempt,
+                delay_s=later.delay_s,
+                error=later.message,
             )
 
     def _forget_checkpoint(self, claim: Claim) -> None:
@@ -176,6 +215,11 @@ def worker_process(settings: Settings, worker: str, stop: StopFlag) -> WorkerPro
         if _process is None or _pid != os.getpid():
             _process, _pid = WorkerProcess(settings, worker, stop), os.getpid()
         return _process
+
+
+def running_process() -> WorkerProcess | None:
+    """This process's WorkerProcess, if it has made one."""
+    return _process if _pid == os.getpid() else None
 
 
 def is_failure(outcome: Outcome | None) -> bool:

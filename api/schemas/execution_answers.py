@@ -46,8 +46,10 @@ class Execution(BaseModel):
     current_stage: str | None
     stages_completed: int = Field(ge=0)
     total_stages: int = Field(ge=0)
-    wait_reason: str | None = Field(description="Why it is pending: queued or no_worker_online.")
-    queue_position: int | None = Field(ge=1, description="While it is pending: 1 = it is next.")
+    wait_reason: str | None = Field(
+        description="Why it is pending: queued, no_worker_online, or retry_backoff until `retry_at`."
+    )
+    queue_position: int | None = Field(ge=1, description="While it is queued: 1 = it is next.")
     documents: list[dict[str, Any]]
     pagination: dict[str, Any]
     stage_statistics: Statistics

@@ -20,7 +20,7 @@ from shared.settings import Settings
 from shared.stores.reads import reading
 
 _TTL_S = 1.0
-_HEARTBEATS_MISSED = 3
+HEARTBEATS_MISSED = 3  # by a worker that no longer counts as online
 _SWEEPS_MISSED = 10
 VERSION = version("kennel")
 
@@ -69,7 +69,7 @@ class HealthService:
         return load
 
     async def _ask(self) -> Load | KennelError:
-        silence_ms = self._settings.heartbeat_ms * _HEARTBEATS_MISSED
+        silence_ms = self._settings.heartbeat_ms * HEARTBEATS_MISSED
         try:
             with reading():
                 self._seen = Load(*await self._redis.fcall("online", silence_ms, *QUEUES))

@@ -1,11 +1,17 @@
 -- claim: the first thing a worker does with a message. Only a pending record can be claimed; only the
 -- sweep ends a lease. So any number of duplicate messages is harmless.
 
+-- How long this attempt was in the queue: from the submit, a later one from when it was put back.
+local function waited_ms(record)
+  local since = record.started_ms == record.claimed_ms and record.created_ms or record.seq / 1000
+  return math.max(0, math.floor(record.claimed_ms - since))
+end
+
 -- What the claimer needs to run it.
 local function claimed(record)
   local more = redis.call('HMGET', KEY.RECORD .. record.id, 'namespace', 'version', 'request', 'definition', 'events')
   return { 'claimed', record.id, int(record.epoch), int(record.attempts), int(record.spent_ms), record.retriever,
-    more[2], more[1], more[3], more[4] or '', more[5] or '' }
+    more[2], more[1], more[3], more[4] or '', int(waited_ms(record)), more[5] or '' }
 end
 
 local function take(record, now, nonce, worker, lease_ms)
@@ -26,7 +32,7 @@ end
 
 -- args: id, nonce, worker, lease_ms
 -- returns: {'claimed', id, epoch, attempts, spent_ms, retriever, version, namespace, request, definition or '',
---             '1' when somebody follows its events, else ''}
+--            waited_ms, '1' when somebody follows its events, else ''}
 --            the same again for the same nonce: the first answer may have been lost
 --          {'busy'} somebody runs it | {'terminal'} it has ended | {'missing'}
 define('claim', function(args)

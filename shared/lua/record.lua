@@ -52,10 +52,10 @@ local function next_sequence(now)
   return sequence
 end
 
-local FIELDS = { 'status', 'retriever', 'queue', 'shadow', 'stage', 'first_stage', 'nonce', 'watchers', 'figures',
-  'about', 'next', 'batch', 'events', 'epoch', 'attempts', 'rev', 'seq', 'order', 'created_ms', 'started_ms', 'claimed_ms',
-  'spent_ms', 'done', 'written', 'told' }
-local FIRST_NUMBER = 14
+local FIELDS = { 'status', 'namespace', 'retriever', 'queue', 'shadow', 'stage', 'first_stage', 'nonce', 'watchers',
+  'figures', 'about', 'next', 'batch', 'events', 'epoch', 'attempts', 'rev', 'seq', 'order', 'created_ms', 'started_ms',
+  'claimed_ms', 'spent_ms', 'done', 'written', 'told' }
+local FIRST_NUMBER = 15
 
 -- The record's small fields as a table, or nil. One HMGET; head, detail and request are not read.
 local function load(id)
@@ -85,6 +85,7 @@ local function state_of(record)
     .. ',"current_stage":' .. (record.stage or 'null')
     .. ',"stages_completed":' .. int(record.done)
     .. ',"error":' .. (record.error or 'null')
+    .. (record.retry_ms and ',"retry_at":"' .. iso(record.retry_ms) .. '"' or '')
 end
 
 -- `watchers` is a comma list of API processes, or nil.
@@ -178,7 +179,6 @@ local function count_in_batch(record)
   local key, now = KEY.BATCH .. record.batch, now_ms()
   redis.call('HINCRBY', key, record.counted, -1)
   redis.call('HINCRBY', key, record.status, 1)
-  record.counted = record.status
   if record.status == 'processing' then redis.call('HSETNX', key, 'started_ms', int(now)) end
   if TERMINAL[record.status] then count_finished(record.batch, now) end
 end
@@ -192,7 +192,11 @@ local function change(record, fields, told)
     unpack(fields))
   if record.events then emit(record, state, told) end
   if record.watchers then wake(record.watchers, record.id .. ' ' .. int(record.rev) .. ' ' .. record.status) end
-  if record.batch and record.status ~= record.counted then count_in_batch(record) end
+  if record.status ~= record.counted then
+    book(record.namespace, record.counted, record.status)
+    if record.batch then count_in_batch(record) end
+    record.counted = record.status
+  end
 end
 
 -- The message of an execution from a template with @ID@, @SEQ@ and @SHADOW@.
@@ -326,8 +330,8 @@ local function close(record, now, retention, result, told)
   redis.call('SET', KEY.SUMMARY .. record.id, summary_of(record, now), 'EX', ttl_s)
 end
 
--- Back to the queue with a new message; `push` as in enqueue.
-local function requeue(record, now, template, push)
+-- An attempt is over, and another is to come. Who calls this sees to a message.
+local function put_back(record, now)
   record.status = 'pending'
   record.spent_ms = duration_ms(record, now)
   record.claimed_ms, record.stage, record.done = nil, nil, 0
@@ -337,5 +341,10 @@ local function requeue(record, now, template, push)
   redis.call('HDEL', KEY.RECORD .. record.id, 'nonce', 'claimed_ms', 'stage', 'told')
   redis.call('ZREM', KEY.LEASES, record.id)
   enter_status(record)
+end
+
+-- Back to the queue with a new message; `push` as in enqueue.
+local function requeue(record, now, template, push)
+  put_back(record, now)
   enqueue(record, template, push)
 end

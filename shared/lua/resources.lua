@@ -88,10 +88,11 @@ define('hide_namespace', function(args)
   return redis.call('HGET', KEY.DELETING, args[4])
 end)
 
--- namespace_purged: nothing of it is left; its task is remembered as done. args: id, ttl_s
+-- namespace_purged: nothing of it is left, its books neither; its task is remembered as done. args: id, ttl_s
 define('namespace_purged', function(args)
   local task = redis.call('HGET', KEY.DELETING, args[1])
   if task then redis.call('SET', KEY.DELETION .. task, args[1], 'EX', args[2]) end
+  redis.call('DEL', KEY.BOOKS .. ':' .. args[1])
   return redis.call('HDEL', KEY.DELETING, args[1])
 end)
 

@@ -55,6 +55,7 @@ local function submit(args, batch)
   local retention = { summary_ttl_s = args[19], history_max = tonumber(args[20]) }
   enter_history(record, retention)
   enqueue(record, args[13], 'LPUSH')
+  book(args[2], 'none', 'pending')
   return { 'accepted', '1', 'pending', state, int(depth + 1) }
 end
 

@@ -64,6 +64,12 @@ local function lost_before(queue, now, window_ms)
   return math.min(old, mark)
 end
 
+local function send_again(record, now, template)
+  record.seq = next_sequence(now)
+  redis.call('HSET', KEY.RECORD .. record.id, 'seq', int(record.seq))
+  enqueue(record, template, 'RPUSH')
+end
+
 local function send_lost(queue, now, args)
   local before = lost_before(queue, now, tonumber(args[4]))
   if not before then return 0 end
@@ -71,9 +77,7 @@ local function send_lost(queue, now, args)
   for _, id in ipairs(ids) do
     local record = load(id)
     if record and record.status == 'pending' then
-      record.seq = next_sequence(now)
-      redis.call('HSET', KEY.RECORD .. id, 'seq', int(record.seq))
-      enqueue(record, args[1], 'RPUSH')
+      send_again(record, now, args[1])
     else
       redis.call('ZREM', KEY.PENDING .. queue, id)
     end
@@ -97,6 +101,7 @@ define('sweep', function(args)
   local held = holding(now, tonumber(args[2]), tonumber(args[3]))
   local requeued, failed, sent = 0, 0, 0
   if not held then requeued, failed = end_leases(now, args) end
+  send_due(now, args[1], args[6])
   for i = 13, #args do sent = sent + send_lost(args[i], now, args) end
   redis.call('ZREMRANGEBYSCORE', KEY.WORKERS, '-inf', int(now - tonumber(args[11])))
   return held_by(args[12], { requeued, failed, sent, held and 1 or 0 })

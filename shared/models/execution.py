@@ -73,6 +73,7 @@ class Claim:
     namespace_id: str
     request: ExecutionRequest
     definition: bytes = b""  # ad-hoc only: what to run; else it is the retriever's version
+    waited_ms: int = 0  # in the queue, by the clock of Redis
     is_followed: bool = False  # somebody follows its events already
 
 

@@ -7,8 +7,9 @@ outage of the server for `patience_s`. See docs/record.md.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import orjson
@@ -24,7 +25,7 @@ _PATIENCE_S = 60.0
 _PROGRESS_PATIENCE_S = 1.0
 _NEXT_TRIES = 4  # messages of ended executions skipped in one finish
 _SWEEP_BATCH = 100
-_LOST_WINDOW_MS = 5_000
+LOST_WINDOW_MS = 5_000  # a lost message is noticed after one to two of these
 _NOTHING_TOLD = Told()
 
 
@@ -39,6 +40,14 @@ class Outcome:
     figures: bytes
     documents: Sequence[bytes] = ()  # the whole result, when it is more than the page in `detail`
     profile: bytes = b""  # what each stage did, for estimates: see StageProfile
+
+
+@dataclass(frozen=True, slots=True)
+class Measurements:
+    """What is to be added to which fields of `kennel:metrics`. The token tells a repeat from the next."""
+
+    token: str
+    amounts: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,15 +86,30 @@ class Ledger:
         return _claim(reply)
 
     def heartbeat(
-        self, held: Sequence[tuple[str, int]], *, patience_s: float, stopping: bool = False
+        self,
+        held: Sequence[tuple[str, int]],
+        *,
+        patience_s: float,
+        stopping: bool = False,
+        measurements: Measurements | None = None,
     ) -> list[str]:
         """Renew the leases of (execution id, epoch); returns the ids that are lost.
 
-        The worker counts as online from now on, unless it is `stopping`.
+        The worker counts as online from now on, unless it is `stopping`. Measurements with the token of the
+        last ones are not added again.
         """
-        flat: list[Argument] = [part for pair in held for part in pair]
-        worker = "" if stopping else self.worker
-        reply = self._call("heartbeat", worker, self._settings.lease_ms, *flat, patience_s=patience_s)
+        token, amounts = (measurements.token, measurements.amounts) if measurements else ("", {})
+        reply = self._call(
+            "heartbeat",
+            "" if stopping else self.worker,
+            self._settings.lease_ms,
+            self._process,
+            token,
+            len(amounts),
+            *_flattened(amounts.items()),
+            *_flattened(held),
+            patience_s=patience_s,
+        )
         return texts(reply)
 
     def progress(
@@ -111,7 +135,7 @@ class Ledger:
             stages_completed,
             packed(detail),
             figures,
-            *_flat(told),
+            *_arguments(told),
             patience_s=_PROGRESS_PATIENCE_S,
         )
         return text(word) != "lost"
@@ -157,7 +181,7 @@ class Ledger:
         Returns (written by this attempt, the next claim or None).
         """
         nonce = secrets.token_hex(8)
-        events = _flat(told)
+        events = _arguments(told)
         reply = self._call(
             "finish",
             claim.execution_id,
@@ -187,6 +211,10 @@ class Ledger:
         )
         return text(word) == "released"
 
+    def retry(self, claim: Claim, delay_ms: int) -> bool:
+        """Let it wait for another attempt; False when it was not this attempt's any more."""
+        return text(self._call("retry", claim.execution_id, claim.epoch, delay_ms)) == "waiting"
+
     def cancel(self, execution_id: str, reason: str) -> str:
         """End a pending execution: cancelled, running, terminal or missing."""
         reply = self._call("cancel", execution_id, orjson.dumps(reason), *self._retention, "pending")
@@ -195,16 +223,15 @@ class Ledger:
     def sweep(self) -> SweepReport:
         """One pass over leases and queues; repeat while `more`."""
         settings = self._settings
-        error = f"The worker running this execution was lost {settings.max_attempts} times; it was given up."
         reply = self._call(
             "sweep",
             broker.message_template(),
             2 * settings.heartbeat_ms,
             2 * settings.heartbeat_ms + 1_000,
-            _LOST_WINDOW_MS,
+            LOST_WINDOW_MS,
             settings.max_attempts,
             _SWEEP_BATCH,
-            orjson.dumps(error),
+            given_up(settings.max_attempts),
             *self._retention,
             10 * settings.heartbeat_ms,
             self.worker,
@@ -227,7 +254,17 @@ class Ledger:
         return through_outage(lambda: self._functions.call(function, *args), patience_s=patience_s)
 
 
-def _flat(told: Told) -> list[Argument]:
+def given_up(max_attempts: int) -> bytes:
+    """The error (JSON) of an execution whose last attempt was lost."""
+    return orjson.dumps(f"The worker running this execution was lost {max_attempts} times; it was given up.")
+
+
+def _flattened(pairs: Iterable[tuple[str, int]]) -> Iterator[Argument]:
+    """One argument after the other."""
+    return chain.from_iterable(pairs)
+
+
+def _arguments(told: Told) -> list[Argument]:
     """As the functions take it: nothing, or the first number, type, members …"""
     if not told.events:
         return []
@@ -237,8 +274,8 @@ def _flat(told: Told) -> list[Argument]:
 def _claim(reply: Sequence[bytes]) -> Claim | None:
     if not reply or text(reply[0]) != "claimed":
         return None
-    _, execution_id, epoch, attempt, spent_ms, retriever_id, version, namespace_id, request, *rest = reply
-    definition, followed = rest
+    _, execution_id, epoch, attempt, spent_ms, retriever_id, version, namespace_id, *more = reply
+    request, definition, waited_ms, followed = more
     return Claim(
         text(execution_id),
         int(epoch),
@@ -249,5 +286,6 @@ def _claim(reply: Sequence[bytes]) -> Claim | None:
         text(namespace_id),
         ExecutionRequest.from_json(request),
         definition,
+        int(waited_ms),
         followed == b"1",
     )

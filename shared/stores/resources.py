@@ -224,6 +224,7 @@ class DeletedNamespaces:
             ]
 
     async def purged(self, namespace_id: str) -> None:
+        """Its books go with it; what they counted stays in those of the installation."""
         await self._redis.fcall("namespace_purged", namespace_id, self._task_ttl_s)
 
     async def of_task(self, task_id: str) -> tuple[str, bool] | None:

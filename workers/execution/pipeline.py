@@ -15,6 +15,7 @@ from shared.documents import CollectionRef, DocumentStore
 from shared.errors import BudgetExceeded, KennelError, OutOfTime
 from shared.filters import Filter, SortKey, compile_predicate
 from shared.logs import log_event
+from shared.metrics import STAGE_ERRORS, STAGE_TIME
 from shared.models.document import Document
 from shared.models.execution import Budget, Claim, Detail, Status, figures, pagination_of
 from shared.stores.ledger import Outcome
@@ -27,8 +28,10 @@ from workers.execution.failure import StageFailed
 from workers.execution.rendering import Rendering
 from workers.execution.result import Result
 from workers.execution.result_rows import ResultRows
+from workers.execution.retrying import delay_s, may_pass
 from workers.execution.stage_events import StageEvents
-from workers.lease.run import Checkpoint, Run, Stop
+from workers.lease.run import Checkpoint, RetryLater, Run, Stop
+from workers.meter import Meter
 
 log = logging.getLogger("kennel.pipeline")
 
@@ -52,10 +55,12 @@ class Pipeline:
         cursor_secret: bytes,
         max_time_ms: int,
         result_max_bytes: int,
+        meter: Meter,
         left_behind: bytes | None = None,
     ) -> None:
         """`left_behind` is the state that an earlier attempt kept."""
         self._run = run
+        self._meter = meter
         self._claim: Claim = run.claim
         self._definition = definition
         self._store = store
@@ -210,6 +215,8 @@ class Pipeline:
     def _stage_error(self, entry: StageEntry, upstream: Upstream, error: Exception) -> list[Document]:
         """End the run, or with `on_error: skip` go on with the documents of the stage before."""
         sentence = _sentence(entry.planned, error)
+        if may_pass(error) and not entry.planned.skip_on_error:
+            raise RetryLater(sentence, delay_s(self._claim.attempt, error)) from error
         if not entry.planned.skip_on_error:
             self._ended(entry, None, sentence)
             raise StageFailed(sentence) from error
@@ -226,6 +233,7 @@ class Pipeline:
         """Enter it in the books, tell whoever watches, and stop where the credits are used up."""
         entry.end(error)
         self._books.enter(entry)
+        self._measure(entry)
         self._log(entry)
         self._events.ended(entry, documents)
         if error is not None and not entry.planned.skip_on_error:
@@ -316,6 +324,11 @@ class Pipeline:
                 "raise the limit or simplify the stages"
             )
 
+    def _measure(self, entry: StageEntry) -> None:
+        stage_id = entry.planned.stage_id
+        self._meter.observe(STAGE_TIME, entry.duration_ms / 1000, stage_id)
+        self._meter.count(STAGE_ERRORS, int(entry.error is not None), stage_id)
+
     def _log(self, entry: StageEntry) -> None:
         log_event(
             log,
@@ -330,6 +343,10 @@ class Pipeline:
         )
 
     # Outcomes
+
+    def given_up(self, later: RetryLater) -> Outcome:
+        """That of an execution whose last attempt met an error that might have passed."""
+        return self._failed(f"{later.message} (attempt {self._claim.attempt}, the last one)")
 
     def _completed(self, documents: list[Document]) -> Outcome:
         self._check()

@@ -15,6 +15,7 @@ from shared.settings import Settings
 from shared.stores.ledger import Ledger
 from workers.lease.run import Run
 from workers.lease.stopping import StopFlag
+from workers.meter import Meter
 
 log = logging.getLogger("kennel.keeper")
 
@@ -26,14 +27,16 @@ _HAND_BACK_PATIENCE_S = 1.0
 class Keeper:
     """Leases of all runs of this process. Start it after the fork: threads do not survive one."""
 
-    def __init__(self, ledger: Ledger, settings: Settings, stop: StopFlag) -> None:
+    def __init__(self, ledger: Ledger, settings: Settings, stop: StopFlag, meter: Meter) -> None:
         self.ledger = ledger
+        self._meter = meter
         self.progress_interval_s = settings.progress_interval_ms / 1000
         self._heartbeat_s = settings.heartbeat_ms / 1000
         self._grace_s = settings.shutdown_grace_s
         self._stop = stop
         self._runs: dict[str, Run] = {}
         self._lock = threading.Lock()
+        self._beating = threading.Lock()
         self._wake = threading.Event()
         self._flush_at = float("inf")
         self._next_heartbeat_at = 0.0
@@ -74,6 +77,7 @@ class Keeper:
     def hand_back(self, run: Run) -> None:
         """Return a run to the head of the queue, uncounted, with what its stages did so far."""
         run.save()
+        run.flush()
         run.close()
         self.let_go(run)
         try:
@@ -96,7 +100,7 @@ class Keeper:
             now = time.monotonic()
             if now >= self._next_heartbeat_at:
                 self._next_heartbeat_at = now + self._heartbeat_s
-                self._heartbeat()
+                self.heartbeat(patience_s=self._heartbeat_s)
             if now >= self._flush_at:
                 self._flush_due()
             if self._stop.is_set() and self._stop.age_s() > self._grace_s + _LAST_CALL_S:
@@ -105,16 +109,27 @@ class Keeper:
             self._wake.wait(max(0.0, min(_IDLE_TICK_S, wake_at - time.monotonic())))
             self._wake.clear()
 
-    def _heartbeat(self) -> None:
+    def heartbeat(self, *, patience_s: float) -> None:
+        """Renew all leases and send what was measured. A process that ends calls it for what it has left."""
+        with self._beating:
+            self._beat(patience_s)
+
+    def _beat(self, patience_s: float) -> None:
         runs = self._held()
         held = [(run.claim.execution_id, run.claim.epoch) for run in runs]
         try:
             lost = set(
-                self.ledger.heartbeat(held, patience_s=self._heartbeat_s, stopping=self._stop.is_set())
+                self.ledger.heartbeat(
+                    held,
+                    patience_s=patience_s,
+                    stopping=self._stop.is_set(),
+                    measurements=self._meter.to_send(),
+                )
             )
         except (Unavailable, RedisError) as error:
             log_event(log, "heartbeat.failed", level=logging.WARNING, held=len(held), error=str(error))
             return
+        self._meter.confirm()
         for run in runs:
             if run.claim.execution_id in lost:
                 run.lost = True

@@ -60,6 +60,15 @@ class Cancelled(Stop):
     """It was cancelled while it ran; the record says so already."""
 
 
+class RetryLater(Stop):
+    """A stage met an error that may pass."""
+
+    def __init__(self, message: str, delay_s: float) -> None:
+        super().__init__(message)
+        self.message = message
+        self.delay_s = delay_s
+
+
 class HandedBack(Stop):
     """The worker is stopping; the execution returns to the queue."""
 

@@ -8,6 +8,7 @@ import threading
 
 from redis.exceptions import RedisError
 
+from shared import metrics
 from shared.errors import KennelError
 from shared.logs import log_event
 from shared.settings import Settings
@@ -15,6 +16,7 @@ from shared.stores.ledger import Ledger, SweepReport
 from workers.embedding import EmbeddingSweep
 from workers.lease.identity import has_died
 from workers.lease.stopping import StopFlag
+from workers.meter import Meter
 
 log = logging.getLogger("kennel.sweeper")
 
@@ -24,8 +26,16 @@ _ROUNDS_MAX = 1_000  # passes in a row; a full one handles 100 executions
 class Sweeper:
     """Sweeps until the worker stops. All workers sweep; the jitter spreads them."""
 
-    def __init__(self, ledger: Ledger, embedding: EmbeddingSweep, settings: Settings, stop: StopFlag) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        embedding: EmbeddingSweep,
+        settings: Settings,
+        stop: StopFlag,
+        meter: Meter,
+    ) -> None:
         self._ledger = ledger
+        self._meter = meter
         self._embedding = embedding
         self._period_s = settings.sweep_ms / 1000
         self._stop = stop
@@ -48,6 +58,7 @@ class Sweeper:
     def _sweep(self) -> None:
         for _ in range(_ROUNDS_MAX):
             report = self._ledger.sweep()
+            self._measure(report)
             self._tell(report)
             self._abandon_dead(report)
             if not report.more:
@@ -64,6 +75,16 @@ class Sweeper:
                     execution_id=execution_id,
                     worker_process=process,
                 )
+
+    def _measure(self, report: SweepReport) -> None:
+        for counter, count in (
+            (metrics.SWEEPS, 1),
+            (metrics.SWEPT_REQUEUED, report.requeued),
+            (metrics.SWEPT_FAILED, report.failed),
+            (metrics.SWEPT_SENT_AGAIN, report.sent_again),
+            (metrics.SWEEPS_HELD, int(report.held)),
+        ):
+            self._meter.count(counter, count)
 
     def _tell(self, report: SweepReport) -> None:
         if report.requeued or report.failed or report.sent_again:

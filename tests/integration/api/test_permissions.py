@@ -16,6 +16,7 @@ from shared.stores.api_keys import create_key
 from tests.integration.api.answers import refused
 
 ANONYMOUS = {
+    "/metrics",
     "/v1/health",
     "/v1/health/liveness",
     "/v1/health/beat",

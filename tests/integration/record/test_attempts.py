@@ -8,6 +8,7 @@ import orjson
 import pytest
 import redis
 
+from shared import keys
 from shared.broker import QUEUE_NORMAL
 from shared.models.execution import Claim
 from shared.redis_sync import fcall
@@ -221,3 +222,25 @@ def test_changes_wake_the_watchers_only(client: redis.Redis, ledger: Ledger, sub
         (b"api-2", b"exec_a 3 completed"),
         (b"api-2", b"exec_b 3 completed"),
     ]
+
+
+def test_one_that_waits_for_a_retry_has_no_message_until_it_is_due(
+    client: redis.Redis, ledger: Ledger, submit: Submit
+) -> None:
+    waiting = keys.pending(QUEUE_NORMAL)
+    submit("exec_a")
+    claim = ledger.claim("exec_a")
+    assert claim is not None
+    client.delete(QUEUE_NORMAL)
+    assert ledger.retry(claim, 60_000)
+    assert not ledger.retry(claim, 60_000)
+    seen = orjson.loads(answer(client, "exec_a"))
+    assert (seen["status"], seen["attempt"], seen["retry_at"] > seen["started_at"]) == ("pending", 1, True)
+    ledger.sweep()
+    assert (client.llen(QUEUE_NORMAL), client.zcard(waiting)) == (0, 1)
+    client.zadd("kennel:delayed", {"exec_a": 0})
+    ledger.sweep()
+    assert (client.llen(QUEUE_NORMAL), client.zcard(waiting), client.exists("kennel:delayed")) == (1, 1, 0)
+    assert "retry_at" not in orjson.loads(answer(client, "exec_a"))
+    again = ledger.claim("exec_a")
+    assert again is not None and again.attempt == 2

@@ -15,6 +15,7 @@ from shared.stores.ledger import Ledger
 from tests.integration.record.conftest import RETRIEVER, Submit, outcome
 
 PERMANENT = (
+    "kennel:books",
     "kennel:collection:",
     "kennel:leases",
     "kennel:marks:",

@@ -50,6 +50,7 @@ def test_only_what_never_reaches_a_client_is_500() -> None:
         "EmbeddingRefused",
         "EmbeddingUnusable",
         "OutOfTime",
+        "TransientError",
     }
 
 

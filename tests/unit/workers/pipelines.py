@@ -13,6 +13,7 @@ from workers.context import Embeddings
 from workers.execution.definition import DefinitionCache
 from workers.execution.pipeline import Pipeline
 from workers.lease.run import Checkpoint, Run, Snapshot
+from workers.meter import Meter
 
 NAMESPACE = "ns_test"
 SECRET = b"what cursors are signed with"
@@ -89,6 +90,7 @@ def pipeline(
         max_time_ms=max_time_ms,
         result_max_bytes=result_max_bytes,
         left_behind=left_behind,
+        meter=Meter(),
     )
 
 

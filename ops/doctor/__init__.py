@@ -1,0 +1,1 @@
+"""`kennel doctor`: looks for what contradicts the record, on a live installation, and mends it if asked."""

@@ -1,0 +1,66 @@
+"""Queues beside their indexes: messages and records belong together."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from redis import Redis
+
+from ops.doctor.bounded import ask, in_steps, messages
+from ops.doctor.fault import Fault, Kind
+from shared import broker, keys
+from shared.settings import Settings
+from shared.stores.ledger import LOST_WINDOW_MS
+
+NO_MESSAGE = Kind("record without message", "stuck", "send its message again")
+NO_RECORD = Kind("message without record", "untidy", "remove the message")
+STRAY_ENTRY = Kind("queue entry without pending record", "wrong", "remove the entry")
+
+_ID = re.compile(r'"id": ?"(exec_[\w-]+)"')
+
+
+def look(redis: Redis, settings: Settings) -> Iterator[Fault]:
+    """Faults of every queue. O(waiting executions), in steps."""
+    for queue in broker.QUEUES:
+        yield from _look(redis, queue)
+
+
+def _look(redis: Redis, queue: str) -> Iterator[Fault]:
+    # The index first: what is in it has its message in the queue by now, or is being claimed.
+    entries = dict(_entries(redis, queue))
+    yield from _stray_entries(redis, queue, entries)
+    sent: set[str] = set()
+    for step in in_steps(messages(redis, queue)):
+        by_id = {found[1]: message for message in step if (found := _ID.search(message))}
+        sent |= by_id.keys()
+        existing = ask(redis, [("EXISTS", keys.execution(each)) for each in by_id])
+        for (execution_id, message), exists in zip(by_id.items(), existing, strict=True):
+            if not exists:
+                found_here = f"a message in {queue} names an execution that does not exist"
+                yield Fault(NO_RECORD, execution_id, found_here, "stray_message", (queue, message))
+    seconds, _ = redis.time()
+    before = (seconds * 1000 - 2 * LOST_WINDOW_MS) * 1000
+    for execution_id, sequence in entries.items():
+        if execution_id not in sent and sequence < before:
+            yield no_message(execution_id, sequence, f"pending, but no message for it is in {queue}")
+
+
+def no_message(execution_id: str, sequence: int, found: str) -> Fault:
+    arguments = (execution_id, sequence, broker.message_template())
+    return Fault(NO_MESSAGE, execution_id, found, "message", arguments)
+
+
+def _entries(redis: Redis, queue: str) -> Iterator[tuple[str, int]]:
+    """(execution id, sequence number) of all that wait in the queue."""
+    for execution_id, score in redis.zscan_iter(keys.pending(queue), count=500):
+        yield execution_id, int(score)
+
+
+def _stray_entries(redis: Redis, queue: str, entries: dict[str, int]) -> Iterator[Fault]:
+    for step in in_steps(iter(entries)):
+        statuses = ask(redis, [("HGET", keys.execution(each), "status") for each in step])
+        for execution_id, status in zip(step, statuses, strict=True):
+            if status != "pending":
+                found = f"listed as waiting in {queue}, but {status or 'without a record'}"
+                yield Fault(STRAY_ENTRY, execution_id, found, "pending_entry", (queue, execution_id))
