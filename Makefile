@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: run test fuzz bench bench-search bench-ingest bench-history bench-batch quality lint install clean
+.PHONY: run test fuzz chaos bench bench-search bench-ingest bench-history bench-batch quality lint install clean
 
 run: $(VENV)/.run            ## install, then start Redis, API, workers and Flower; ARGS="--no-demo" passes options
 	$(BIN)/kennel up $(ARGS)
@@ -14,7 +14,10 @@ test: $(VENV)/.test          ## install with the test tools, then run every test
 
 fuzz: FUZZ_SEED := $(or $(FUZZ_SEED),$(shell date +%s))
 fuzz: $(VENV)/.test          ## the generated requests of make test, ten times as many; FUZZ_SEED=… repeats a run
-	FUZZ_SEED=$(FUZZ_SEED) FUZZ_EXAMPLES=240 $(BIN)/python -m pytest tests/acceptance/test_generated_requests.py $(ARGS)
+	FUZZ_SEED=$(FUZZ_SEED) FUZZ_EXAMPLES=180 $(BIN)/python -m pytest tests/acceptance/test_generated_requests.py $(ARGS)
+
+chaos: $(VENV)/.test         ## kills, cuts, freezes and outages under load, in tables; ARGS="--seed 7" repeats a run
+	$(BIN)/python -m tests.chaos $(ARGS)
 
 bench: $(VENV)/.test         ## Kennel beside a naive FastAPI + Celery app, one table
 	$(BIN)/python -m benchmarks $(ARGS)

@@ -10,7 +10,7 @@ from fastapi import FastAPI, Response
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
-from api import examples
+from api import answer_examples, examples
 from api.errors import BRANCHES
 from api.schemas.common import ErrorAnswer
 
@@ -88,8 +88,11 @@ _DETAILS: Mapping[int, dict[str, Any]] = {
 }
 _RETRY_AFTER = {"Retry-After": {"description": "When to try again (s).", "schema": {"type": "integer"}}}
 _SECURITY = {"api_key": {"type": "http", "scheme": "bearer", "description": "An API key, `sk_…`."}}
+_PARAMETERS = {**examples.PARAMETERS, **answer_examples.PARAMETERS}
 _REF = "#/components/schemas/"
 _OWN_ERRORS = (f"{_REF}ErrorAnswer", f"{_REF}HTTPValidationError")
+
+MADE_UP = "string"  # stands for a text of which no example is given
 
 ANONYMOUS: dict[str, Any] = {"security": []}
 
@@ -150,7 +153,7 @@ def _complete(document: dict[str, Any]) -> None:
     schemas = components["schemas"]
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
-    for name, example in examples.MODELS.items():
+    for name, example in {**examples.MODELS, **answer_examples.MODELS}.items():
         schemas[name]["examples"] = [example]
     components["securitySchemes"] = _SECURITY
     document["tags"] = [{"name": name, "description": text} for name, text in _TAGS.items()]
@@ -171,8 +174,8 @@ def _complete_operation(operation: dict[str, Any], schemas: Mapping[str, Any]) -
     responses |= {str(status): {"$ref": f"#/components/responses/{_name(status)}"} for status in statuses}
     operation["responses"] = dict(sorted(responses.items()))
     for parameter in operation.get("parameters", ()):
-        if parameter["name"] in examples.PARAMETERS:
-            parameter["example"] = examples.PARAMETERS[parameter["name"]]
+        if parameter["name"] in _PARAMETERS:
+            parameter["example"] = _PARAMETERS[parameter["name"]]
     for part in (operation.get("requestBody", {}), *responses.values()):
         for media in part.get("content", {}).values():
             media["example"] = example_of(media["schema"], schemas)
@@ -226,7 +229,7 @@ def _example_of_type(schema: Mapping[str, Any], schemas: Mapping[str, Any]) -> A
         case "array":
             return [example_of(schema["items"], schemas)] if "$ref" in schema["items"] else []
         case "string":
-            return "text"
+            return MADE_UP
         case "boolean":
             return False
         case "integer" | "number":

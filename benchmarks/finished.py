@@ -37,19 +37,19 @@ class Sample:
 
 def fill_history(
     client: redis.Redis, settings: Settings, sample: Sample, count: int, statuses: Sequence[Status]
-) -> list[str]:
+) -> dict[str, Status]:
     """Submit `count` copies and end them in these terminal statuses, in turn.
 
     The queue must be empty, and no worker may run. Submits share packets, and each finish claims the next.
 
     Returns:
-        Their ids, oldest first.
+        Id -> how it ended.
 
     Raises:
         BenchError: something else took one of them.
     """
     ledger = Ledger(client, settings, "fill")
-    made: list[str] = []
+    made: dict[str, Status] = {}
     while len(made) < count:
         block = {
             ids.execution_id(): statuses[number % len(statuses)]
@@ -57,12 +57,12 @@ def fill_history(
         }
         asyncio.run(submit_copies(settings, sample, list(block)))
         _end(ledger, sample.outcome, block)
-        made += block
+        made |= block
     return made
 
 
 async def submit_copies(settings: Settings, sample: Sample, execution_ids: Sequence[str]) -> None:
-    """As the API does, all at once, in this order."""
+    """As the API does, all at once."""
     link = RedisLink(settings.redis_url, timeout_s=_SUBMIT_TIMEOUT_S)
     try:
         store = ExecutionStore(link, settings)

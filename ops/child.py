@@ -54,6 +54,11 @@ class Child:
         output = self._process.stdout if self._process else None
         return None if output is None or output.closed else output.fileno()
 
+    @property
+    def pid(self) -> int | None:
+        """Of the process as it is now; None while there is none."""
+        return self._process.pid if self._process else None
+
     def start(self) -> int:
         """Start it in a session of its own, so that Ctrl-C in the terminal reaches only the supervisor.
 

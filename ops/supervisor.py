@@ -89,6 +89,10 @@ class Supervisor:
     def names(self) -> list[str]:
         return list(self._children)
 
+    def pid(self, name: str) -> int | None:
+        """Of the process of this name as it is now; None between its death and its restart."""
+        return self._children[name].pid
+
     def _wait_for_end(self, children: list[Child], timeout_s: float) -> None:
         """Return when all have ended, after `timeout_s`, or when the stop is forced."""
         give_up_at_s = time.monotonic() + timeout_s

@@ -51,7 +51,8 @@ def make_celery(settings: Settings) -> Celery:
             "priority_steps": [0],
             "health_check_interval": 5,
             "socket_keepalive": True,
-            "socket_timeout": 10,
+            # Above the second of a BRPOP. A worker's one loop waits so long for a connection that is dead.
+            "socket_timeout": 3,
             "socket_connect_timeout": 2,
         },
         broker_connection_retry_on_startup=True,

@@ -57,6 +57,7 @@ SECRET = "kennel:secret"
 API_KEYS = "kennel:keys"
 EMBEDDING = "kennel:embedding"
 LEASES = "kennel:leases"
+DELAYED = "kennel:delayed"
 BOOKS = "kennel:books"
 METRICS = "kennel:metrics"
 WORKERS = "kennel:workers"
@@ -71,7 +72,7 @@ LUA = {
     "SUMMARY": "kennel:sum:",
     "HISTORY": "kennel:hist:",
     "PENDING": "kennel:pending:",
-    "DELAYED": "kennel:delayed",
+    "DELAYED": DELAYED,
     "MARKS": "kennel:marks:",
     "LEASES": LEASES,
     "BOOKS": BOOKS,

@@ -41,7 +41,7 @@ def packed(detail: bytes) -> bytes:
 
 
 def unpacked(stored: bytes) -> bytes:
-    """The detail that was packed; one that never was (of a submit, for example) as it is."""
+    """The detail that was packed; one that never was, as it is."""
     documents, mark, rest = stored.partition(_MARK)
     if not mark:
         return stored

@@ -20,6 +20,7 @@ from shared.redis_sync import connect, through_outage
 from shared.settings import Settings
 from shared.stores.embedding_requests import read_member
 from workers.embedding import EmbeddingSweep, run_embedding
+from workers.idle_watch import IdleWatch
 from workers.lease.stopping import StopFlag
 from workers.lease.sweeper import Sweeper
 from workers.process import WorkerProcess, running_process, worker_process
@@ -84,12 +85,16 @@ def _warm(**_: Any) -> None:
 
 
 @signals.worker_ready.connect
-def _ready(**_: Any) -> None:
-    """In the main process only: say that this worker is there, and watch over everybody's executions."""
+def _ready(sender: Any, **_: Any) -> None:
+    """In the main process only: say that this worker is there, and watch over everybody's executions.
+
+    `sender` is Celery's consumer.
+    """
     publish_catalogue()
     here = process()
     embedding = EmbeddingSweep(here.documents, here.embedding_turns)
     Sweeper(here.ledger, embedding, settings, stop, here.meter)
+    IdleWatch(sender, settings, stop)
 
 
 @signals.worker_shutting_down.connect

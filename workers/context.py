@@ -37,6 +37,7 @@ class StageContext:
     """One per stage run."""
 
     execution_id: str
+    attempt: int  # from 1; the workers of the earlier ones were lost
     stage_index: int
     stage_name: str
     namespace_id: str

@@ -37,6 +37,7 @@ from workers.meter import Meter
 log = logging.getLogger("kennel.worker")
 
 _PATIENCE_S = 60.0
+_CALL_S = 2.0  # as long as a dead connection is taken for a slow one; every call is repeatable
 _SECRET_BYTES = 32
 
 
@@ -45,7 +46,7 @@ class WorkerProcess:
 
     def __init__(self, settings: Settings, worker: str, stop: StopFlag) -> None:
         self.settings = settings
-        self._redis: redis.Redis = connect(settings.redis_url)
+        self._redis: redis.Redis = connect(settings.redis_url, timeout_s=_CALL_S)
         name = process_name(worker)
         self.ledger = Ledger(self._redis, settings, worker, name)
         self.meter = Meter()

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Header, Query, Request, Response
 from starlette.responses import StreamingResponse
 
+from api.answer_examples import BATCH_RESULT_LINE
 from api.deps import ContextDep, PathId, ReadAccess
 from api.etags import matches
 from api.openapi import answers, json_response
@@ -46,7 +47,7 @@ _UPLOAD_BODY: dict[str, Any] = {
 }
 _RESULTS_BODY: dict[str, Any] = {
     "description": "One JSON object in each line, in line order.",
-    "content": {_NDJSON: {"schema": BatchResultLine.model_json_schema()}},
+    "content": {_NDJSON: {"schema": BatchResultLine.model_json_schema() | {"examples": [BATCH_RESULT_LINE]}}},
 }
 
 

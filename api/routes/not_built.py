@@ -19,6 +19,7 @@ ANY    /retrievers/interactions/{rest:path}
 ANY    /retrievers/evaluations/{rest:path}
 ANY    /retrievers/{id}/evaluations
 ANY    /retrievers/{id}/evaluations/{rest:path}
+ANY    /retrievers/{id}/learned-fusion/{rest:path}
 ANY    /alerts
 ANY    /alerts/{rest:path}
 GET    /analytics/retrievers/{rest:path}

@@ -4,9 +4,19 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import AfterValidator, BaseModel, Field
 
 from api.schemas.common import Degraded, ListBody, NotYet, Pagination, Printable, RequestModel
+
+
+def _refuse_change(value: Any) -> Any:
+    if value is not None:
+        raise ValueError("cannot be changed; make another collection, or clone this one")
+    return value
+
+
+# What the stored documents were written by: changed, it would hold for new documents only.
+Fixed = Annotated[Any, AfterValidator(_refuse_change), Field(description="Cannot be changed.")]
 
 
 class Source(RequestModel):
@@ -37,7 +47,20 @@ class FeatureExtractor(RequestModel):
     include_all_source_fields: bool = False
 
 
-class CollectionCreate(RequestModel):
+class CollectionOptions(RequestModel):
+    """What a collection cannot be given yet, neither when it is made or copied nor later."""
+
+    embedding_task: NotYet = None
+    schedule: NotYet = None
+    document_schema: NotYet = None
+    alert_applications: NotYet = None
+    taxonomy_applications: NotYet = None
+    cluster_applications: NotYet = None
+    retriever_enrichments: NotYet = None
+    retriever_transform: NotYet = None
+
+
+class CollectionCreate(CollectionOptions):
     collection_name: Annotated[
         str, Field(min_length=3, max_length=100, description="Unique in its namespace."), Printable
     ]
@@ -52,27 +75,22 @@ class CollectionCreate(RequestModel):
     features: Annotated[
         list[str] | None, Field(min_length=1, description="The feature's URI, instead of feature_extractor.")
     ] = None
-    embedding_task: NotYet = None
-    schedule: NotYet = None
-    document_schema: NotYet = None
-    alert_applications: NotYet = None
-    taxonomy_applications: NotYet = None
-    cluster_applications: NotYet = None
-    retriever_enrichments: NotYet = None
-    retriever_transform: NotYet = None
 
 
-class CollectionChange(RequestModel):
+class CollectionChange(CollectionOptions):
     """What to change; what is left out or null stays as it is."""
 
     collection_name: Annotated[str | None, Field(min_length=3, max_length=100), Printable] = None
     description: Annotated[str | None, Field(max_length=10_000)] = None
     enabled: bool | None = None
     metadata: Annotated[dict[str, Any] | None, Field(description="Replaced whole.")] = None
-    alert_applications: NotYet = None
+    source: Fixed = None
+    feature_extractor: Fixed = None
+    features: Fixed = None
+    input_schema: Fixed = None
 
 
-class CollectionClone(RequestModel):
+class CollectionClone(CollectionOptions):
     """The copy's name, and what is different about it. Documents are not copied."""
 
     collection_name: Annotated[str, Field(min_length=3, max_length=100), Printable]

@@ -34,7 +34,11 @@ def _path(value: str) -> str:
 
 FieldPath = Annotated[str, AfterValidator(_path), Field(description="Dotted path of a field.")]
 # A field of the contract that this version does not have: refused unless it is empty.
-NotYet = Annotated[Any, AfterValidator(_refuse), Field(description="Not supported yet.")]
+NotYet = Annotated[
+    Any,
+    AfterValidator(_refuse),
+    Field(description="Not supported yet.", json_schema_extra={"enum": [None, False, *_EMPTY]}),
+]
 # Of a name as people choose it; behind its length, so that errors speak of characters.
 Printable = AfterValidator(_printable)
 

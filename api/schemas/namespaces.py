@@ -65,7 +65,20 @@ VectorConfigs = Annotated[
 ]
 
 
-class NamespaceCreate(RequestModel):
+class NamespaceOptions(RequestModel):
+    """What a namespace cannot be given yet, neither when it is made nor later."""
+
+    auto_create_indexes: NotYet = None
+    adaptive_indexing: NotYet = None
+    ttl_seconds: NotYet = None
+    infrastructure: NotYet = None
+    trusted_issuers: NotYet = None
+    tiering: NotYet = None
+    spend_budget: NotYet = None
+    cost_cap_override: NotYet = None
+
+
+class NamespaceCreate(NamespaceOptions):
     namespace_name: Annotated[str, Field(min_length=3, max_length=64, description="Unique."), Printable]
     namespace_id: Annotated[
         str | None, Field(pattern=NAMESPACE_ID_PATTERN, description="Made by the server when left out.")
@@ -78,14 +91,6 @@ class NamespaceCreate(RequestModel):
     payload_indexes: Annotated[list[PayloadIndex] | None, Field(max_length=1_000)] = None
     features: NotYet = None
     vector_configs: VectorConfigs = None
-    auto_create_indexes: NotYet = None
-    adaptive_indexing: NotYet = None
-    ttl_seconds: NotYet = None
-    infrastructure: NotYet = None
-    trusted_issuers: NotYet = None
-    tiering: NotYet = None
-    spend_budget: NotYet = None
-    cost_cap_override: NotYet = None
 
 
 class StandaloneCreate(RequestModel):
@@ -130,7 +135,7 @@ class StandaloneAnswer(BaseModel):
     warnings: list[str] = []
 
 
-class NamespaceChange(RequestModel):
+class NamespaceChange(NamespaceOptions):
     """What to change; what is left out or null stays as it is."""
 
     namespace_name: Annotated[str | None, Field(min_length=3, max_length=64), Printable] = None
@@ -138,9 +143,10 @@ class NamespaceChange(RequestModel):
     payload_indexes: Annotated[
         list[PayloadIndex] | None, Field(max_length=1_000, description="Replaced whole.")
     ] = None
-    ttl_seconds: NotYet = None
+    feature_extractors: NotYet = None
     expires_at: NotYet = None
-    auto_create_indexes: NotYet = None
+    pinned: NotYet = None
+    repair_vectors: NotYet = None
 
 
 class NamespaceStats(BaseModel):

@@ -13,9 +13,10 @@ from api.context import ApiContext
 from api.deps import Access
 from api.paging import Page
 from api.schemas.execution import ExecutionsListBody
+from api.services.history_filter import Wanted, wanted_of
+from api.services.listing import sort_keys
 from shared.errors import BadRequest, InvalidInput
 from shared.filters import Filter, SortKey, compile_predicate, parse_filter, sort_documents
-from shared.filters.ast import And, Condition, Or
 from shared.models.document import Document
 from shared.models.execution import Status
 
@@ -48,35 +49,25 @@ class HistoryPage:
 async def list_executions(
     context: ApiContext, access: Access, id_or_name: str, body: ExecutionsListBody, page: Page
 ) -> HistoryPage:
-    """Newest first by default.
+    """Newest first by default. A filter that asks for one status is answered as `status` is.
 
     Raises:
         NotFound: the retriever. InvalidInput: status, filters, sorts. BadRequest: the cursor.
     """
     retriever = await context.retrievers.resolve(access.namespace_id, id_or_name)
-    status = status_of(body.status)
-    where = parse_filter(body.filters, case_insensitive=not body.case_sensitive) if body.filters else None
-    asked = _status_in(where)
-    if asked and status in (None, asked):
-        status, where = asked, None
-    if where is not None or not _is_newest_first(body):
-        return await _scanned(context, retriever.retriever_id, status, where, body, page)
-    return await newest_first(context, retriever.retriever_id, status, page)
+    order = sort_keys(body.order())
+    where = parse_filter(body.filters, case_insensitive=not body.case_sensitive)
+    wanted = wanted_of(where, status_of(body.status))
+    if wanted.rest is None and _is_newest_first(order):
+        return await newest_first(context, retriever.retriever_id, wanted.status, page)
+    asked = body.model_dump(include={"status", "filters", "case_sensitive", "sort", "sorts"})
+    query = ["executions", retriever.retriever_id, asked]
+    return await _scanned(context, retriever.retriever_id, wanted, order, page, query)
 
 
-def _status_in(where: Filter | None) -> Status | None:
-    """The status of a filter that asks for nothing else: there is an index of it."""
-    match where:
-        case Condition("status", "eq", str(value)) if value in set(Status):
-            return Status(value)
-        case And((only,)) | Or((only,)):
-            return _status_in(only)
-    return None
-
-
-def _is_newest_first(body: ExecutionsListBody) -> bool:
+def _is_newest_first(order: Sequence[SortKey]) -> bool:
     """Whether the order is that of the index, asked for or not."""
-    return [(sort.field, sort.direction) for sort in body.order()] in ([], [("created_at", "desc")])
+    return [(key.path, key.direction) for key in order] in ([], [("created_at", "desc")])
 
 
 async def newest_first(
@@ -106,40 +97,33 @@ async def newest_first(
         status,
         below=below,
         offset=0 if page.cursor else offset,
-        limit=page.limit,
+        limit=page.limit + 1,  # whether there is a next page; totals would not tell, they change meanwhile
         since_ms=since_ms,
         until_ms=until_ms,
     )
-    following = offset + len(rows)
-    cursor = (
-        await context.cursors.seal([rows[-1][0], following], query) if rows and following < total else None
-    )
-    return HistoryPage([row for _, row in rows], total, offset, cursor)
+    shown, more = rows[: page.limit], len(rows) > page.limit > 0
+    cursor = await context.cursors.seal([shown[-1][0], offset + len(shown)], query) if more else None
+    return HistoryPage([row for _, row in shown], total, offset, cursor)
 
 
 async def _scanned(
-    context: ApiContext,
-    retriever_id: str,
-    status: Status | None,
-    where: Filter | None,
-    body: ExecutionsListBody,
-    page: Page,
+    context: ApiContext, retriever_id: str, wanted: Wanted, order: Sequence[SortKey], page: Page, query: Any
 ) -> HistoryPage:
-    query = ["executions", retriever_id, status, body.filters, [sort.model_dump() for sort in body.order()]]
-    offset = page.offset
+    """A page of what matches among the newest; those that come meanwhile do not move the pages behind it."""
+    below, offset = None, page.offset
     if page.cursor:
-        _, offset = await position_of(context, page.cursor, query)
-    total, rows = await _newest(context, retriever_id, status)
-    order = [SortKey(sort.field, sort.direction) for sort in body.order()]
+        below, offset = await position_of(context, page.cursor, query)
+    total, rows = await _newest(context, retriever_id, wanted.status, below)
     # Tenths of a second for 10,000 of them: others are served meanwhile.
-    summaries = await asyncio.to_thread(_selected, rows, where, order)
-    shown = summaries[offset : offset + page.limit]
-    following = offset + len(shown)
-    cursor = await context.cursors.seal([0, following], query) if following < len(summaries) else None
+    found = await asyncio.to_thread(_selected, [row for _, row in rows], wanted.rest, order)
+    following = offset + page.limit
+    more = following < len(found)
+    cursor = await context.cursors.seal([rows[0][0] + 1, following], query) if more else None
     warnings = []
-    if total > len(rows):
-        warnings.append(f"filters and sorts looked at the newest {len(rows):,} of {total:,} executions only")
-    return HistoryPage([orjson.dumps(each) for each in shown], len(summaries), offset, cursor, warnings)
+    if len(rows) == SCAN_MAX and total > SCAN_MAX:
+        warnings.append(f"filters and sorts looked at the newest {SCAN_MAX:,} of {total:,} executions only")
+    shown = [orjson.dumps(each) for each in found[offset:following]]
+    return HistoryPage(shown, len(found), offset, cursor, warnings)
 
 
 def _selected(rows: Sequence[bytes], where: Filter | None, order: Sequence[SortKey]) -> list[dict[str, Any]]:
@@ -157,15 +141,17 @@ def selected(
     return [dict(each.payload) for each in (sort_documents(documents, order) if order else documents)]
 
 
-async def _newest(context: ApiContext, retriever_id: str, status: Status | None) -> tuple[int, list[bytes]]:
-    below: int | None = None
-    found: list[bytes] = []
+async def _newest(
+    context: ApiContext, retriever_id: str, status: Status | None, below: int | None
+) -> tuple[int, list[tuple[int, bytes]]]:
+    """As `ExecutionStore.history`, at most SCAN_MAX of them, in several calls."""
+    found: list[tuple[int, bytes]] = []
     total = 0
     for _ in range(SCAN_MAX // _SCAN_BATCH):
         total, rows = await context.executions.history(
             retriever_id, status, below=below, offset=0, limit=_SCAN_BATCH
         )
-        found += [row for _, row in rows]
+        found += rows
         if len(rows) < _SCAN_BATCH:
             break
         below = rows[-1][0]

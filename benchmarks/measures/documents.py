@@ -210,6 +210,7 @@ def _ask(store: SqliteDocumentStore, stages: Sequence[Stage[Any]]) -> Found:
 def _context(store: SqliteDocumentStore) -> StageContext:
     return StageContext(
         execution_id="exec_bench",
+        attempt=1,
         stage_index=0,
         stage_name="bench",
         namespace_id=_REF.namespace_id,

@@ -2,38 +2,46 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
 
 import orjson
+import redis
 
 from benchmarks.bench import Bench, Timed, in_turns
 from benchmarks.client import Client
 from benchmarks.figures import Row, Target, at_most
-from benchmarks.finished import Sample, fill_history
+from benchmarks.finished import Sample, fill_history, submit_copies
 from benchmarks.kennel_side import Kennel, detail_after
 from benchmarks.retrievers import STAGE_NAMES, Retriever
 from benchmarks.servers import QUERY
-from shared import ids
+from shared import broker, ids, keys
 from shared.models.execution import ExecutionRequest, Status, figures
 from shared.stores.executions import Submission
-from shared.stores.ledger import Outcome
+from shared.stores.ledger import Ledger, Outcome
 
 _SHORT = 1_000
 _REPETITIONS = 30
 _GROUP = "list of executions, a history of {:,} beside one of 1,000"
-_ENDED = (Status.COMPLETED, Status.COMPLETED, Status.COMPLETED, Status.FAILED, Status.CANCELLED)
+_ENDED = (*[Status.COMPLETED] * 6, Status.DEGRADED, Status.FAILED, Status.CANCELLED)
+_CONDITION = {"field": "credits_used", "operator": "gt", "value": 0.02}
 # Of what is answered by index, the cost must not grow with the history; the others look at 10,000 at most.
 _INDEXED: Mapping[str, dict[str, Any]] = {
     "newest first": {},
-    "status": {"status": "failed"},
+    **{f"status {each}": {"status": each} for each in Status},
     "filter of a status": {"filters": {"field": "status", "operator": "eq", "value": "failed"}},
+    "1,000 lines": {"limit": 1_000},
 }
 _SCANNED: Mapping[str, dict[str, Any]] = {
-    "another filter": {"filters": {"field": "credits_used", "operator": "gt", "value": 0.02}},
+    "another filter": {"filters": _CONDITION},
+    "another filter, of a status": {"status": "completed", "filters": _CONDITION},
     "another order": {"sorts": [{"field": "duration_ms", "direction": "desc"}]},
 }
+_PENDING = 20  # and as many that run
+_NOTED_US = 500
+_MEASURED = 500  # executions whose keys are asked for their size
 _PAGE = "?limit=20"
 _MEMORY = Target("value", "≤", 2_048)
 
@@ -44,20 +52,32 @@ def measure(bench: Bench) -> list[Row]:
     fill_history(kennel.redis.client, kennel.settings, _sample(short), _SHORT, _ENDED)
     before = _used_bytes(kennel)
     count = bench.effort.history
-    fill_history(kennel.redis.client, kennel.settings, _sample(long), count, _ENDED)
+    made = list(fill_history(kennel.redis.client, kennel.settings, _sample(long), count, _ENDED))
     each_bytes = (_used_bytes(kennel) - before) / count
+    _open(kennel, (short, long))
     group = _GROUP.format(count)
     with contextlib.closing(kennel.client(long.namespace_id)) as client:
+        _note_from_now(kennel)
         rows = [_compared(client, group, name, body, long, short) for name, body in _INDEXED.items()]
         rows.append(_second_page(client, group, long, short))
-        kennel.redis.client.config_set("slowlog-log-slower-than", 500)
-        kennel.redis.client.slowlog_reset()
+        rows.append(Row(group, "longest Redis command of these", "ms", [_longest_ms(kennel)]))
+        _note_from_now(kennel)
         rows += [_compared(client, group, name, body, long, short) for name, body in _SCANNED.items()]
-    return [
-        *rows,
-        Row(group, "longest Redis command meanwhile (> 0.5)", "ms", [_longest_ms(kennel)]),
-        Row(group, "Redis, for each ended execution", "B", [each_bytes], target=_MEMORY),
-    ]
+        rows.append(Row(group, "longest Redis command of these", "ms", [_longest_ms(kennel)]))
+        for name, body in _SCANNED.items():
+            print(f"\n  {name}: {_listing(client, long, body)()['warnings']}", end=" ")
+    return [*rows, *_memory(kennel.redis.client, long, made, each_bytes)]
+
+
+def _open(kennel: Kennel, retrievers: Sequence[Retriever]) -> None:
+    """Some that run and some that wait; nobody sweeps, so they stay as they are."""
+    ledger = Ledger(kennel.redis.client, kennel.settings, "bench")
+    for retriever in retrievers:
+        made = [ids.execution_id() for _ in range(2 * _PENDING)]
+        asyncio.run(submit_copies(kennel.settings, _sample(retriever), made))
+        for each in made[:_PENDING]:
+            ledger.claim(each)
+    kennel.redis.client.delete(broker.QUEUE_NORMAL)
 
 
 def _compared(
@@ -85,8 +105,37 @@ def _listing(client: Client, retriever: Retriever, body: dict[str, Any], more: s
     return lambda: client.call("POST", f"{retriever.path}/executions/list{_PAGE}{more}", body)
 
 
+def _note_from_now(kennel: Kennel) -> None:
+    kennel.redis.client.config_set("slowlog-log-slower-than", _NOTED_US)
+    kennel.redis.client.slowlog_reset()
+
+
 def _longest_ms(kennel: Kennel) -> float:
-    return max((entry["duration"] / 1000 for entry in kennel.redis.client.slowlog_get(128)), default=0.0)
+    """Of the last commands that took longer than `_NOTED_US`; that, when none did."""
+    noted = [entry["duration"] for entry in kennel.redis.client.slowlog_get(128)]
+    return max(noted, default=_NOTED_US) / 1_000
+
+
+def _memory(client: redis.Redis, retriever: Retriever, made: Sequence[str], each_bytes: float) -> list[Row]:
+    """Every key of some of them, by MEMORY USAGE; and the growth of the server's data by one."""
+    some = made[:: max(1, len(made) // _MEASURED)]
+    lists = [keys.history(retriever.retriever_id, each) for each in (None, *dict.fromkeys(_ENDED))]
+    parts = {
+        "record": _bytes(client, [keys.execution(each) for each in some]) / len(some),
+        "summary": _bytes(client, [keys.summary(each) for each in some]) / len(some),
+        "places in the lists": _bytes(client, lists) / len(made),
+    }
+    group = "Redis, for each ended execution, without documents"
+    return [
+        *(Row(group, name, "B", [size]) for name, size in parts.items()),
+        Row(group, "sum of these", "B", [sum(parts.values())], target=_MEMORY),
+        Row(group, "growth of the data", "B", [each_bytes], target=_MEMORY),
+    ]
+
+
+def _bytes(client: redis.Redis, names: Sequence[str]) -> int:
+    """Of these keys together, every element counted."""
+    return sum(int(cast(int | None, client.memory_usage(each, samples=0)) or 0) for each in names)
 
 
 def _used_bytes(kennel: Kennel) -> int:

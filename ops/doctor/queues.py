@@ -28,21 +28,22 @@ def look(redis: Redis, settings: Settings) -> Iterator[Fault]:
 
 def _look(redis: Redis, queue: str) -> Iterator[Fault]:
     # The index first: what is in it has its message in the queue by now, or is being claimed.
-    entries = dict(_entries(redis, queue))
+    entries = dict(_entries(redis, keys.pending(queue)))
     yield from _stray_entries(redis, queue, entries)
-    sent: set[str] = set()
+    on_their_way: set[str] = set()
     for step in in_steps(messages(redis, queue)):
         by_id = {found[1]: message for message in step if (found := _ID.search(message))}
-        sent |= by_id.keys()
+        on_their_way |= by_id.keys()
         existing = ask(redis, [("EXISTS", keys.execution(each)) for each in by_id])
         for (execution_id, message), exists in zip(by_id.items(), existing, strict=True):
             if not exists:
                 found_here = f"a message in {queue} names an execution that does not exist"
                 yield Fault(NO_RECORD, execution_id, found_here, "stray_message", (queue, message))
+    on_their_way |= dict(_entries(redis, keys.DELAYED)).keys()  # the sweep sends those when they are due
     seconds, _ = redis.time()
     before = (seconds * 1000 - 2 * LOST_WINDOW_MS) * 1000
     for execution_id, sequence in entries.items():
-        if execution_id not in sent and sequence < before:
+        if execution_id not in on_their_way and sequence < before:
             yield no_message(execution_id, sequence, f"pending, but no message for it is in {queue}")
 
 
@@ -51,9 +52,9 @@ def no_message(execution_id: str, sequence: int, found: str) -> Fault:
     return Fault(NO_MESSAGE, execution_id, found, "message", arguments)
 
 
-def _entries(redis: Redis, queue: str) -> Iterator[tuple[str, int]]:
-    """(execution id, sequence number) of all that wait in the queue."""
-    for execution_id, score in redis.zscan_iter(keys.pending(queue), count=500):
+def _entries(redis: Redis, key: str) -> Iterator[tuple[str, int]]:
+    """(execution id, score) of all that wait there; in a queue the score is the sequence number."""
+    for execution_id, score in redis.zscan_iter(key, count=500):
         yield execution_id, int(score)
 
 

@@ -13,7 +13,7 @@ from shared import broker, keys, result_chunks
 from shared.errors import Conflict, Gone, LimitExceeded, NotFound, OutcomeUnknown
 from shared.models.batch import UPLOAD_SILENCE_MS, BatchPlace
 from shared.models.execution import TERMINAL, StageProfile, Status, profile_from
-from shared.packing import unpacked
+from shared.packing import packed, unpacked
 from shared.redis_link import RedisLink
 from shared.settings import Settings
 from shared.stores.reads import reading
@@ -186,7 +186,7 @@ class ExecutionStore:
             broker.QUEUE_NORMAL,
             submission.request,
             submission.head,
-            submission.detail,
+            packed(submission.detail),
             submission.first_stage,
             submission.shadow,
             submission.figures,

@@ -21,7 +21,7 @@ from shared.packing import packed
 from shared.redis_sync import Argument, Functions, text, texts, through_outage
 from shared.settings import Settings
 
-_PATIENCE_S = 60.0
+_PATIENCE_S = 120.0  # an outage of a minute and a half makes nothing run again
 _PROGRESS_PATIENCE_S = 1.0
 _NEXT_TRIES = 4  # messages of ended executions skipped in one finish
 _SWEEP_BATCH = 100

@@ -289,6 +289,15 @@ def test_a_deleted_namespace_cancels_what_waits(service: Stack, client: httpx.Cl
 # History
 
 
+def test_a_link_leads_to_the_next_page_of_the_history(fresh: httpx.Client) -> None:
+    first, second = (adhoc(fresh, BY_YEAR)["execution_id"] for _ in range(2))
+    page = fresh.post("/retrievers/executions/list?limit=1")
+    further = fresh.post(f"/retrievers/executions/list{page.links['next']['url']}")
+    assert [each["execution_id"] for each in page.json()["results"]] == [second]
+    assert [each["execution_id"] for each in further.json()["results"]] == [first]
+    assert further.links == {}
+
+
 def test_the_history_is_newest_first(fresh: httpx.Client) -> None:
     first = adhoc(fresh, search(), inputs={"query": "trains"})
     second = adhoc(fresh, BY_YEAR, failing())

@@ -118,6 +118,37 @@ def test_filters_and_sorts(client: httpx.Client, made: str, ids: list[str]) -> N
     assert listed(client, made, filters={"query_summary": "BOOK"}, case_sensitive=True) == []
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"status": "completed"},
+        {"sorts": [{"field": "query_summary"}]},
+        {"filters": {"query_summary": "zeppelin"}},
+    ],
+)
+def test_pages_do_not_move_while_new_ones_arrive(client: httpx.Client, body: dict[str, Any]) -> None:
+    made = retriever(client, search("trains"))
+    for _ in range(3):
+        run(client, made, inputs={"query": "zeppelin"})
+    whole = listed(client, made, **body)
+    seen: list[str] = []
+    query = "?limit=1"
+    for _ in range(len(whole)):
+        answer = client.post(f"/retrievers/{made}/executions/list{query}", json=body).json()
+        seen += [line["execution_id"] for line in answer["results"]]
+        run(client, made, inputs={"query": "zeppelin"})
+        query = f"?limit=1&cursor={answer['pagination']['next_cursor']}"
+    assert seen == whole
+    assert answer["pagination"]["has_next"] is False
+
+
+def test_a_malformed_field_of_an_order_is_refused(client: httpx.Client, made: str) -> None:
+    answer = client.post(f"/retrievers/{made}/executions/list", json={"sorts": [{"field": "a..b"}]})
+    assert answer.status_code == 422
+    assert answer.json()["error"]["details"]["validation_errors"][0]["loc"] == ["sorts", 0, "field"]
+
+
 def test_every_status_has_its_list(service: Stack, client: httpx.Client) -> None:
     """The same execution moves from list to list; `running` is another word for processing."""
     name = unique("slow")

@@ -8,6 +8,7 @@ import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from urllib.parse import urlsplit
 
 import httpx
 import psutil
@@ -15,6 +16,7 @@ import pytest
 import redis
 
 from shared.broker import QUEUE_NORMAL
+from tests.chaos.proxy import Proxy
 from tests.stack import Stack, create_retriever, ended, execute, gate, kill, poll_until
 from tests.waiting import wait_until
 
@@ -123,6 +125,24 @@ def test_a_frozen_worker_that_wakes_up_writes_nothing(kennel: Stack, client: htt
     assert (seen["status"], seen["attempt"]) == ("completed", 2)
 
 
+def test_a_frozen_worker_that_wakes_up_starts_no_stage(kennel: Stack, client: httpx.Client) -> None:
+    with worker(kennel, "g1") as frozen:
+        retriever = create_retriever(client, "frozen-first", [gate("thaw-1", stubborn=True), gate("thaw-2")])
+        execution_id = execute(client, retriever)
+        started(kennel, execution_id)
+        os.killpg(frozen.pid, signal.SIGSTOP)
+        with worker(kennel, "g2"):
+            started(kennel, execution_id, times=2)
+            kennel.open("thaw-1")
+            kennel.open("thaw-2")
+            seen = final(client, retriever, execution_id)
+            os.killpg(frozen.pid, signal.SIGCONT)
+            log = kennel.directory / "g1.log"
+            wait_until(lambda: "execution.lost" in log.read_text(), 15, "the frozen worker to let go")
+    assert (seen["status"], seen["attempt"]) == ("completed", 2)
+    assert kennel.starts(execution_id) == ["thaw-1", "thaw-1", "thaw-2"]
+
+
 def test_doubled_messages_run_once(kennel: Stack, client: httpx.Client) -> None:
     retriever = create_retriever_without_worker(kennel, client, "doubled")
     execution_id = execute(client, retriever)
@@ -159,6 +179,21 @@ def test_a_killed_pool_childs_lease_ends_at_once(kennel: Stack, client: httpx.Cl
         kennel.open("child")
         seen = final(client, retriever, execution_id)
     assert (seen["status"], seen["attempt"]) == ("completed", 2)
+
+
+def test_a_worker_whose_connection_died_in_silence_connects_again(
+    kennel: Stack, client: httpx.Client
+) -> None:
+    """Nobody tells it that no message can come any more; the one that was on its way is sent again."""
+    with Proxy(urlsplit(kennel.redis_url).port or 0) as proxy:
+        through = kennel.redis_url.replace(str(urlsplit(kennel.redis_url).port), str(proxy.port))
+        with worker(kennel, "i1", KENNEL_REDIS_URL=through):
+            retriever = create_retriever(client, "silent", [gate("silent")])
+            kennel.open("silent")
+            proxy.silence()
+            execution_id = execute(client, retriever)
+            assert final(client, retriever, execution_id)["status"] == "completed"
+    assert kennel.starts(execution_id) == ["silent"]
 
 
 def create_retriever_without_worker(kennel: Stack, client: httpx.Client, name: str) -> str:

@@ -11,10 +11,20 @@ import httpx
 import orjson
 
 from tests.contract.scenes import book, failing, run, search, write
+from tests.contract.vocabulary import Vocabulary, richer, vocabulary
 from tests.stack import Stack, create_retriever, execute, gate, poll_until
 
 _DOOMED = 12  # of each kind, to be deleted
 _OWNER = "ada@example.com"  # of keys
+_EMBEDDED = {
+    "feature_extractor": {
+        "feature_extractor_name": "text_extractor",
+        "version": "v1",
+        "input_mappings": {"text": "text"},
+    }
+}
+
+_ADHOC = "/v1/retrievers/executions/"
 
 # Name of a parameter -> values of it that exist.
 Names = Mapping[str, Sequence[str]]
@@ -25,19 +35,23 @@ class World:
     """What requests can be about; deletions have their own, so that the rest stays."""
 
     names: Names
+    adhoc: Names  # in place of these, where executions have no retriever
     doomed: Names
+    known: Vocabulary  # of bodies
 
     def inside(self, document: Mapping[str, Any]) -> dict[str, Any]:
-        """The OpenAPI document, where parameters that name something are required and name what exists."""
-        narrowed = copy.deepcopy(dict(document))
+        """The OpenAPI document, where parameters that name something are required and name what exists.
+
+        A property of a body may name what exists, too, or say what means something where all is allowed.
+        """
+        narrowed: dict[str, Any] = richer(copy.deepcopy(dict(document)), self.known)
         for path, operations in narrowed["paths"].items():
+            names = {**self.names, **self.adhoc} if path.startswith(_ADHOC) else self.names
             for method, operation in operations.items():
                 deleted = path.rpartition("/")[2].strip("{}") if method == "delete" else ""
                 for parameter in operation.get("parameters", ()):
                     name = parameter["name"]
-                    if name == "execution_id" and "{retriever}" not in path:
-                        name = "adhoc execution_id"
-                    values = self.doomed if name == deleted else self.names
+                    values = self.doomed if name == deleted else names
                     if name in values:
                         parameter["schema"] = {"enum": list(values[name])}
                         parameter["required"] = name != "prefer"
@@ -51,47 +65,61 @@ def make_world(service: Stack, client: httpx.Client) -> World:
     namespace_id = service.client.get(f"/namespaces/{namespace}").json()["namespace_id"]
     books = [book(number) for number in range(20)] + [{"document_id": "emma"}, {"document_id": "dune"}]
     document_ids = [each["document_id"] for each in books]
-    collections = [_collection(client, name) for name in ("python_docs", "novels")]
+    collections = [_collection(client, name, **_EMBEDDED) for name in ("python_docs", "novels")]
     for collection in collections:
         write(client, collection, books)
     searching = _retriever(client, "search_python_docs")
     mixed = create_retriever(client, "mixed", [gate("held"), failing(on_error="skip")])
     broken = create_retriever(client, "broken", [failing()])
-    adhoc = client.post("/retrievers/execute", json={"stages": [search("book")]}).json()["execution_id"]
+    adhoc = [_adhoc(client, word) for word in ("book", "trains")]
     return World(
         names={
             "X-Namespace": [namespace_id],
             "namespace": [namespace_id],
             "collection": collections,  # ids: a change may give one another name
             "document_id": document_ids[_DOOMED:],
-            "retriever": [searching, mixed],
+            "retriever": [searching, mixed, broken],
             "execution_id": _executions(client, searching, mixed, broken),
-            "adhoc execution_id": [adhoc],
-            "task_id": [adhoc],
+            "task_id": adhoc,
             "batch_id": [_batch(client, searching, "first"), _batch(client, searching, "second")],
             "user_email": [_OWNER],
             "key_name": [_key(service, name) for name in _numbered("key", "lasting")],
             "prefer": ["wait=1", "respond-async"],
         },
+        adhoc={"execution_id": adhoc},
         doomed={
             "namespace": [_namespace(service, name) for name in _numbered("namespace")],
             "collection": [_collection(client, name) for name in _numbered("collection")],
             "retriever": [_retriever(client, name) for name in _numbered("retriever")],
             "document_id": document_ids[:_DOOMED],
             "key_name": [_key(service, name) for name in _numbered("key")],
+            "task_id": [_adhoc(client, name) for name in _numbered("task")],
         },
+        known=vocabulary(
+            collections, document_ids[_DOOMED:], _feature(client), client.get("/retrievers/stages").json()
+        ),
     )
 
 
+def _feature(client: httpx.Client) -> str:
+    [feature] = client.get("/collections/novels/features").raise_for_status().json()["features"]
+    uri: str = feature["feature_uri"]
+    return uri
+
+
 def _executions(client: httpx.Client, searching: str, mixed: str, broken: str) -> Sequence[str]:
-    """Completed, failed, and running."""
-    completed = [
-        run(client, searching, inputs={"query": word})["execution_id"] for word in ("book", "trains")
-    ]
+    """Completed, failed and running."""
+    completed = run(client, searching, inputs={"query": "book"})["execution_id"]
     failed = run(client, broken)["execution_id"]
     running = execute(client, mixed)
     poll_until(client, mixed, running, lambda e: e["status"] == "processing", "its start")
-    return [*completed, failed, running]
+    return [completed, failed, running]
+
+
+def _adhoc(client: httpx.Client, word: str) -> str:
+    made = client.post("/retrievers/execute", json={"stages": [search(word)]})
+    execution_id: str = made.raise_for_status().json()["execution_id"]
+    return execution_id
 
 
 def _numbered(kind: str, fate: str = "doomed") -> list[str]:
@@ -117,8 +145,8 @@ def _namespace(service: Stack, name: str) -> str:
     return namespace_id
 
 
-def _collection(client: httpx.Client, name: str) -> str:
-    made = client.post("/collections", json={"collection_name": name})
+def _collection(client: httpx.Client, name: str, **over: Any) -> str:
+    made = client.post("/collections", json={"collection_name": name, **over})
     collection_id: str = made.raise_for_status().json()["collection_id"]
     return collection_id
 

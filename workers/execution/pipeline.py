@@ -302,6 +302,7 @@ class Pipeline:
     def _context(self, planned: PlannedStage) -> StageContext:
         return StageContext(
             execution_id=self._claim.execution_id,
+            attempt=self._claim.attempt,
             stage_index=planned.index,
             stage_name=planned.name,
             namespace_id=self._claim.namespace_id,

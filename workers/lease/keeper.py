@@ -22,6 +22,7 @@ log = logging.getLogger("kennel.keeper")
 _IDLE_TICK_S = 0.25  # how soon a stop is noticed
 _LAST_CALL_S = 1.0  # after the grace: time for stages to notice before the process leaves
 _HAND_BACK_PATIENCE_S = 1.0
+_CONFIRM_S = 120.0  # as long as claim and finish wait for Redis
 
 
 class Keeper:
@@ -31,6 +32,7 @@ class Keeper:
         self.ledger = ledger
         self._meter = meter
         self.progress_interval_s = settings.progress_interval_ms / 1000
+        self.lease_s = settings.lease_ms / 1000
         self._heartbeat_s = settings.heartbeat_ms / 1000
         self._grace_s = settings.shutdown_grace_s
         self._stop = stop
@@ -38,6 +40,7 @@ class Keeper:
         self._lock = threading.Lock()
         self._beating = threading.Lock()
         self._wake = threading.Event()
+        self._turned = threading.Condition()  # notified after each turn of the loop
         self._flush_at = float("inf")
         self._next_heartbeat_at = 0.0
         self._thread = threading.Thread(target=self._loop, name="kennel-keeper", daemon=True)
@@ -105,9 +108,21 @@ class Keeper:
                 self._flush_due()
             if self._stop.is_set() and self._stop.age_s() > self._grace_s + _LAST_CALL_S:
                 self._leave_what_is_stuck()
+            with self._turned:
+                self._turned.notify_all()
             wake_at = min(self._next_heartbeat_at, self._flush_at)
             self._wake.wait(max(0.0, min(_IDLE_TICK_S, wake_at - time.monotonic())))
             self._wake.clear()
+
+    def confirm(self, run: Run) -> None:
+        """Wait until a heartbeat tells whether a run is still this process's; it is lost when none does."""
+        self._next_heartbeat_at = 0.0
+        self._wake.set()
+        with self._turned:
+            is_known = self._turned.wait_for(
+                lambda: run.lost or run.is_sure or self.grace_is_over, timeout=_CONFIRM_S
+            )
+        run.lost |= not is_known
 
     def heartbeat(self, *, patience_s: float) -> None:
         """Renew all leases and send what was measured. A process that ends calls it for what it has left."""
@@ -117,6 +132,7 @@ class Keeper:
     def _beat(self, patience_s: float) -> None:
         runs = self._held()
         held = [(run.claim.execution_id, run.claim.epoch) for run in runs]
+        asked_at = time.monotonic()
         try:
             lost = set(
                 self.ledger.heartbeat(
@@ -133,6 +149,8 @@ class Keeper:
         for run in runs:
             if run.claim.execution_id in lost:
                 run.lost = True
+            else:
+                run.renewed(asked_at)
 
     def _flush_due(self) -> None:
         self._flush_at = float("inf")

@@ -41,11 +41,14 @@ class Holder(Protocol):
 
     ledger: Ledger
     progress_interval_s: float
+    lease_s: float
 
     @property
     def grace_is_over(self) -> bool: ...
 
     def flush_at(self, at: float) -> None: ...
+
+    def confirm(self, run: Run) -> None: ...
 
 
 class Stop(Exception):
@@ -90,14 +93,30 @@ class Run:
         self._events_sent = 0
         self._written_at = time.monotonic()  # the claim wrote the first stage
         self._closed = False
+        self._sure_until = self._written_at + keeper.lease_s
         self._checkpoint: Checkpoint | None = None
         self._kept_at = self._written_at
         self.has_checkpoint = claim.epoch > 1  # an earlier attempt may have left one
 
+    @property
+    def is_sure(self) -> bool:
+        """Nobody else can have been given the execution: its lease, by this machine's clock, is not over."""
+        return time.monotonic() < self._sure_until
+
+    def renewed(self, asked_at: float) -> None:
+        """A heartbeat that was sent at `asked_at` (monotonic s) has renewed the lease."""
+        self._sure_until = asked_at + self._keeper.lease_s
+
     def check(self) -> None:
-        """Raises Stop when this process must let go of the execution."""
+        """Raises Stop when this process must let go of the execution.
+
+        A process that was frozen or cut off for as long as a lease asks first: it must not start a stage that
+        another attempt has behind it.
+        """
         if self.cancelled:
             raise Cancelled(self.claim.execution_id)
+        if not self.is_sure:
+            self._keeper.confirm(self)
         if self.lost:
             raise ExecutionLost(self.claim.execution_id)
         if self._keeper.grace_is_over:

@@ -136,9 +136,15 @@ def test_what_is_left_out_or_null_stays_and_unknown_keys_are_named(
 
 
 def test_a_clone_is_a_retriever_of_its_own(api: httpx.Client, made: dict[str, Any]) -> None:
-    body = {"retriever_name": "copy", "budget_limits": {"max_time_ms": 100}, "tags": ["new"]}
+    body = {
+        "retriever_name": "copy",
+        "budget_limits": {"max_time_ms": 100},
+        "tags": ["new"],
+        "display_config": {"title": "Copy"},
+    }
     cloned = ok(api.post("/v1/retrievers/r/clone", json=body))
     copy = cloned["retriever"]
+    assert (copy["display_config"], copy["warnings"]) == ({"title": "Copy"}, [])
     assert cloned["source_retriever_id"] == made["retriever_id"] != copy["retriever_id"]
     assert (copy["version"], copy["tags"], copy["budget_limits"]["max_time_ms"]) == (1, ["new"], 100)
     same = ("stages", "input_schema", "collection_ids", "fusion")
@@ -224,3 +230,33 @@ def test_a_null_name_stays_as_it_is(api: httpx.Client, made: dict[str, Any]) -> 
         answer = ok(api.patch(path, json={name: None, "description": "new"}))
         after = answer.get("retriever", answer)
         assert (after[name], after["description"]) == (before[name], "new")
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("source", {"type": "none"}),
+        ("feature_extractor", {"feature_extractor_name": "passthrough_extractor"}),
+        ("features", ["mixpeek://text_extractor@v1"]),
+        ("input_schema", {"properties": {}}),
+    ],
+)
+def test_what_a_collection_is_made_of_cannot_be_changed(
+    api: httpx.Client, books: str, field: str, value: Any
+) -> None:
+    error = refused(api.patch("/v1/collections/books", json={field: value}), 422, "make another collection")
+    assert places(error) == [[field]]
+
+
+def test_what_is_not_supported_yet_is_refused_in_a_change_too(api: httpx.Client, books: str) -> None:
+    namespace = api.headers["X-Namespace"]
+    for path, field in (
+        (f"/v1/namespaces/{namespace}", "ttl_seconds"),
+        (f"/v1/namespaces/{namespace}", "spend_budget"),
+        (f"/v1/namespaces/{namespace}", "pinned"),
+        ("/v1/collections/books", "schedule"),
+        ("/v1/collections/books", "taxonomy_applications"),
+    ):
+        assert places(refused(api.patch(path, json={field: {"a": 1}}), 422, "not supported yet")) == [[field]]
+    body = {"collection_name": "copy", "taxonomy_applications": [{"taxonomy_id": "t"}]}
+    refused(api.post("/v1/collections/books/clone", json=body), 422, "not supported yet")

@@ -12,6 +12,7 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
+from api.errors import METHODS
 from api.main import build_app
 from api.routes.not_built import OPERATIONS
 from shared.errors import InvalidInput
@@ -22,6 +23,7 @@ from tests.servers import free_port, redis_server
 from tests.waiting import wait_until
 
 CREATE = "/v1/collections"
+NOT_SUPPORTED = "Not supported yet."  # starts the description of a field that is always refused
 
 
 @pytest.mark.parametrize(
@@ -95,6 +97,25 @@ def test_an_unknown_path_is_404_and_a_wrong_method_405(api: httpx.Client) -> Non
     assert response.headers["Allow"] == "GET, POST"
 
 
+def _fits(asked: str, path: str) -> bool:
+    return re.fullmatch(re.sub(r"\{.*?\}", "[^/]+", path), asked) is not None
+
+
+def test_each_method_that_a_path_does_not_take_is_405(api: httpx.Client) -> None:
+    paths = {
+        path: {verb.upper() for verb in operations}
+        for path, operations in ok(api.get("/v1/openapi.json"))["paths"].items()
+    }
+    for path, own in paths.items():
+        asked = re.sub(r"\{.*?\}", "x", path)
+        # A fixed word of this path may be an id in another: /documents/list, /documents/{document_id}.
+        taken = {verb for other in paths if _fits(asked, other) for verb in paths[other]}
+        for verb in set(METHODS) - taken:
+            response = api.request(verb, asked, json={})
+            assert refused(response, 405, "this path takes ")["type"] == "MethodNotAllowedError"
+            assert own <= set(response.headers["Allow"].split(", ")) <= taken, (verb, asked)
+
+
 @pytest.mark.parametrize(
     ("method", "path"),
     [
@@ -102,6 +123,7 @@ def test_an_unknown_path_is_404_and_a_wrong_method_405(api: httpx.Client) -> Non
         ("GET", "/v1/analytics/retrievers/x/performance"),
         ("PATCH", "/v1/collections/x/documents/y/acl"),
         ("GET", "/v1/retrievers/benchmarks/x"),
+        ("GET", "/v1/retrievers/x/learned-fusion/weights/y"),
         ("GET", "/v1/alerts/executions/x"),
         ("DELETE", "/v1/organizations/secrets/x"),
         ("POST", "/v1/organizations/webhooks/list"),
@@ -120,6 +142,20 @@ def test_the_readme_names_all_that_is_not_built() -> None:
     for line in OPERATIONS.strip().split("\n"):
         words = set(re.sub(r"\{.*?\}", "", line.split()[1]).split("/")) - common
         assert not words or any(word in said for word in words), line
+
+
+def test_the_readme_names_each_field_that_is_refused() -> None:
+    readme = (Path(__file__).parents[3] / "README.md").read_text()
+    [said] = re.findall(r"- \*\*Refused with 422\*\*: (.*?)\n- ", readme, re.DOTALL)
+    schemas = build_app(Settings()).openapi()["components"]["schemas"].values()
+    refused_fields = {
+        name
+        for schema in schemas
+        for name, field in schema.get("properties", {}).items()
+        if field.get("description", "").startswith(NOT_SUPPORTED)
+    }
+    assert "stream" in refused_fields
+    assert {name for name in refused_fields if f"`{name}`" not in said} == set()
 
 
 def test_nothing_that_is_served_is_shadowed_as_not_built(settings: Settings, api: httpx.Client) -> None:

@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-import importlib
-import inspect
-import pkgutil
-import re
 from collections.abc import Iterator
-from pathlib import Path
 
-import mixpeek.api
 import pytest
 from mixpeek import ApiClient, Configuration
 from mixpeek.api.collection_documents_api import CollectionDocumentsApi
@@ -24,13 +18,7 @@ from mixpeek.exceptions import (
     UnprocessableEntityException,
 )
 
-from api.main import build_app
-from shared.settings import Settings
 from tests.conftest import API_KEY
-
-TESTS = Path(__file__).parents[2]
-# Of buckets, which Kennel does not have; it has batches of executions in their place.
-OTHER_BATCHES = "BatchesApi"
 
 
 @pytest.fixture
@@ -109,34 +97,3 @@ def test_a_wrong_key_is_told(api_url: str, namespace: str) -> None:
         with pytest.raises(UnauthorizedException) as refused:
             CollectionsApi(stranger).list_collections_get()
     assert (refused.value.status, refused.value.data.error.type) == (401, "UnauthorizedError")
-
-
-def client_methods() -> Iterator[tuple[str, str, str, str]]:
-    """(class, method, HTTP method, path) of everything that the generated client can call."""
-    for module in pkgutil.iter_modules(mixpeek.api.__path__, "mixpeek.api."):
-        for class_name, each in inspect.getmembers(importlib.import_module(module.name), inspect.isclass):
-            if each.__module__ != module.name:
-                continue
-            for name, method in inspect.getmembers(each, inspect.isfunction):
-                if name.endswith("_serialize"):
-                    source = inspect.getsource(method)
-                    [verb] = re.findall(r"method='(\w+)'", source)
-                    [path] = re.findall(r"resource_path='([^']+)'", source)
-                    yield class_name, name[1:].removesuffix("_serialize"), verb, path
-
-
-def test_each_operation_that_both_have_is_called_by_a_test() -> None:
-    unnamed = re.compile(r"\{\w+\}")
-    ours = {
-        (verb.upper(), unnamed.sub("{}", path))
-        for path, operations in build_app(Settings()).openapi()["paths"].items()
-        for verb in operations
-    }
-    shared = {
-        method
-        for class_name, method, verb, path in client_methods()
-        if (verb, unnamed.sub("{}", path)) in ours and class_name != OTHER_BATCHES
-    }
-    tests = "\n".join(path.read_text() for path in TESTS.rglob("test_*.py"))
-    assert len(shared) >= 70
-    assert {method for method in shared if f".{method}(" not in tests} == set()

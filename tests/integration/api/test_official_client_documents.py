@@ -19,12 +19,16 @@ from mixpeek.exceptions import (
     NotFoundException,
     UnprocessableEntityException,
 )
+from mixpeek.models.batch_delete_documents_request import BatchDeleteDocumentsRequest
+from mixpeek.models.batch_get_documents_request import BatchGetDocumentsRequest
 from mixpeek.models.batch_list_documents_request import BatchListDocumentsRequest
 from mixpeek.models.batch_update_documents_request import BatchUpdateDocumentsRequest
 from mixpeek.models.bulk_update_documents_request import BulkUpdateDocumentsRequest
+from mixpeek.models.byo_upsert_request import BYOUpsertRequest
 from mixpeek.models.create_standalone_namespace_request_model import CreateStandaloneNamespaceRequestModel
 from mixpeek.models.distinct_values_request import DistinctValuesRequest
 from mixpeek.models.document_aggregation_request import DocumentAggregationRequest
+from mixpeek.models.document_create_request import DocumentCreateRequest
 from mixpeek.models.list_documents_request import ListDocumentsRequest
 from mixpeek.models.namespace_list_documents_request import NamespaceListDocumentsRequest
 from mixpeek.models.vectors_value import VectorsValue
@@ -147,6 +151,110 @@ def test_aggregation_and_distinct_values(client: ApiClient) -> None:
     assert place(refusal) == ["aggregations", 0]
     with pytest.raises(NotFoundException):
         documents.distinct_document_values("nope", {"field": "shelf"})
+
+
+@pytest.mark.parametrize(
+    ("body", "rows"),
+    [
+        (
+            {"group_by": [{"field": "read_at", "date_trunc": "month", "alias": "month"}], "sort_by": "month"},
+            [({"month": "2024-02-01T00:00:00Z"}, 1), ({"month": "2024-01-01T00:00:00Z"}, 2)],
+        ),
+        (
+            {"group_by": [{"field": "read_at", "date_part": "dayOfWeek", "alias": "day"}], "sort_by": "n"},
+            [({"day": "6"}, 2), ({"day": "2"}, 1)],
+        ),
+        (
+            {"unwind": "tags", "group_by": [{"field": "tags"}], "sort_by": "n"},
+            [({"tags": "long"}, 2), ({"tags": "sand"}, 1)],
+        ),
+        (
+            {"range_buckets": [{"field": "pages", "boundaries": [0, 500], "default_bucket": "thick"}]},
+            [({"pages": "thick"}, 2), ({"pages": "0-500"}, 1)],
+        ),
+        (
+            {
+                "group_by": [{"field": "tags"}],
+                "unwind": "tags",
+                "having": [{"field": "n", "operator": "lt", "value": 2}],
+            },
+            [({"tags": "sand"}, 1)],
+        ),
+        ({"filters": {"AND": [{"field": "pages", "operator": "gt", "value": 450}]}}, [({}, 2)]),
+    ],
+    ids=["month", "weekday", "unwind", "ranges", "having", "filters"],
+)
+def test_groups_of_an_aggregation(
+    client: ApiClient, namespace: str, body: dict[str, Any], rows: list[tuple[dict[str, Any], int]]
+) -> None:
+    read = {
+        "emma": {"read_at": "2024-01-05T10:00:00Z", "tags": [], "pages": 400},
+        "dune": {"read_at": "2024-01-26T22:00:00Z", "tags": ["long", "sand"], "pages": 600},
+        "ulysses": {"read_at": "2024-02-05T10:00:00Z", "tags": ["long"], "pages": 700},
+    }
+    upsert(client, namespace, read, collection_id="books")
+    counting = {"aggregations": [{"function": "count", "alias": "n"}], "sort_by": "n", **body}
+    request = DocumentAggregationRequest.from_dict(counting)
+    found = CollectionDocumentsApi(client).aggregate_documents("books", request)
+    assert [(row.group, row.metrics["n"]) for row in found.results] == rows
+
+
+def test_figures_of_an_aggregation(client: ApiClient) -> None:
+    figures = ["min", "max", "sum", "avg", "count_distinct"]
+    body = {"aggregations": [{"function": each, "field": "year", "alias": each} for each in figures]}
+    body["aggregations"] += [{"function": "add_to_set", "field": "shelf", "alias": "shelves"}]
+    body["group_by"] = [{"field": "metadata.x", "alias": "x"}]
+    request = DocumentAggregationRequest.from_dict({**body, "sort_by": "max", "sort_direction": "asc"})
+    found = CollectionDocumentsApi(client).aggregate_documents("books", request)
+    old, new = found.results
+    assert (old.group, new.group) == ({"x": None}, {"x": "1"})
+    assert [old.metrics[each] for each in figures] == [1815, 1922, 3737, 1868.5, 2]
+    assert (old.metrics["shelves"], new.metrics["shelves"]) == (["A"], ["B"])
+
+
+def test_vectors_of_a_document(client: ApiClient, namespace: str) -> None:
+    vectors = {"one": [1.0, 2.0], "many": [[1.0, 0.0], [0.0, 1.0]]}
+    document = {"document_id": "v", "vectors": vectors, "payload": {"title": "V"}, "metadata": {"hidden": 1}}
+    request = BYOUpsertRequest.from_dict({"documents": [document], "collection_id": "books"})
+    assert BYODocumentsApi(client).upsert_documents_byo_namespaces(namespace, request).inserted == 1
+    documents, anywhere = CollectionDocumentsApi(client), DocumentsApi(client)
+    named = documents.get_document("books", "v", return_vector_names="true").to_dict()
+    assert (sorted(named["_vectors"]), named["_internal"]["metadata"]) == (["many", "one"], {"hidden": 1})
+    chosen = documents.get_document("books", "v", return_vectors=True, return_vector_names="one").to_dict()
+    assert (chosen["one"], "many" in chosen) == ([1.0, 2.0], False)
+    whole = anywhere.get_document_ns("v", return_vectors=True).additional_properties
+    assert (whole["one"], whole["many"]) == (vectors["one"], vectors["many"])
+    request = ListDocumentsRequest.from_dict({"filters": {"title": "V"}, "return_vectors": True})
+    [listed] = documents.list_documents("books", list_documents_request=request).results
+    assert listed.additional_properties["one"] == [1.0, 2.0]
+    indexes = CollectionsApi(client).get_collection("books").vector_indexes
+    assert {index.name: index.type for index in indexes} == {"one": "single", "many": "multi"}
+    sparse = {**document, "vectors": {"one": {"indices": [1], "values": [0.5]}}}
+    with pytest.raises(UnprocessableEntityException) as refusal:
+        BYODocumentsApi(client).upsert_documents_byo_namespaces(
+            namespace, BYOUpsertRequest.from_dict({"documents": [sparse]})
+        )
+    assert place(refusal) == ["documents", 0, "vectors", "one"]
+
+
+def test_documents_are_deleted_by_filter(client: ApiClient) -> None:
+    documents = CollectionDocumentsApi(client)
+    on_a = {"AND": [{"field": "shelf", "operator": "eq", "value": "A"}]}
+    body = BatchDeleteDocumentsRequest.from_dict({"filters": on_a, "reason": "sold"})
+    deleted = documents.batch_delete("books", body)
+    assert (deleted.deleted_count, deleted.results) == (2, [])
+    left = DocumentsApi(client).batch_get(BatchGetDocumentsRequest.from_dict({"document_ids": [*BOOKS]}))
+    assert (ids(left.documents), left.not_found) == (["dune"], ["emma", "ulysses"])
+    with pytest.raises(UnprocessableEntityException) as refusal:
+        documents.batch_delete("books", BatchDeleteDocumentsRequest.from_dict({}))
+    assert "document_ids or filters" in refusal.value.data.error.message
+    for lost in (documents.delete_document, documents.get_document):
+        with pytest.raises(NotFoundException):
+            lost("books", "emma")
+    typed = documents.create_document(
+        "books", DocumentCreateRequest.from_dict({"title": "Sand", "metadata": {"x": 1}})
+    )
+    assert typed.additional_properties["metadata"] == {"x": 1}
 
 
 def test_lists_of_a_collection(client: ApiClient) -> None:

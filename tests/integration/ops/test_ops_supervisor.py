@@ -86,6 +86,7 @@ def test_output_is_forwarded_line_by_line_with_the_last_one_unfinished(
 def test_a_killed_process_is_restarted_and_told_loudly(supervisor: Supervisor, screen: Screen) -> None:
     supervisor.start(python("a", f"import os; print('pid', os.getpid()); {FOR_EVER}"))
     assert supervisor.run(until=lambda: screen.count("a        | up") == 1, timeout_s=WAIT_S)
+    assert supervisor.pid("a") == pid_of(screen, "a")
     os.kill(pid_of(screen, "a"), signal.SIGKILL)
     assert supervisor.run(until=lambda: screen.count("a        | up") == 2, timeout_s=WAIT_S)
     assert screen.count("kennel   | a died (killed by SIGKILL), restarting in 0.01 s") == 1

@@ -225,6 +225,22 @@ def test_a_batch_that_would_never_end_ends(
     assert client.hmget(keys.batch("batch_a"), "pending", "finished", "cancelled") == [b"0", b"3", b"2"]
 
 
+def test_what_waits_for_another_attempt_needs_no_message(
+    client: redis.Redis, ops_client: redis.Redis, settings: Settings, ledger: Ledger, submit: Submit
+) -> None:
+    client.hset(keys.resource("namespace", "ns_1"), "body", "{}")
+    submit("exec_a")
+    claim = ledger.claim("exec_a")
+    assert claim is not None
+    client.delete(QUEUE_NORMAL)
+    assert ledger.retry(claim, 60_000)
+    client.zadd(PENDING, {"exec_a": LONG_AGO})  # due long ago, but no worker is there to sweep
+    client.hset(keys.execution("exec_a"), "seq", LONG_AGO)
+    assert found(examine(ops_client, settings, fix=False, pause=no_pause)) == set()
+    client.zrem(keys.DELAYED, "exec_a")
+    assert found(examine(ops_client, settings, fix=False, pause=no_pause)) == {(NO_MESSAGE, "exec_a")}
+
+
 @pytest.mark.usefixtures("healthy")
 def test_a_repair_that_comes_too_late_does_nothing(
     client: redis.Redis, ops_client: redis.Redis, settings: Settings, ledger: Ledger

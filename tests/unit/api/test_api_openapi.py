@@ -16,7 +16,8 @@ from openapi_spec_validator import validate
 import api.routes
 from api.errors import BRANCHES, METHODS
 from api.main import build_app
-from api.openapi import example_of
+from api.openapi import MADE_UP, example_of
+from api.schemas.collections import CollectionCreate
 from shared.settings import Settings
 
 # Answered by api.hot.FrontDoor, past the framework.
@@ -112,6 +113,16 @@ def test_every_operation_names_its_errors(document: dict[str, Any]) -> None:
         assert expected <= operation["responses"].keys(), where
 
 
+def test_what_is_not_supported_yet_says_which_values_it_takes(document: dict[str, Any]) -> None:
+    parts = document["components"]["schemas"]["CollectionCreate"]["properties"]
+    enum = parts["schedule"]["enum"]
+    assert enum == [None, False, "", [], {}]
+    for value in enum:
+        CollectionCreate.model_validate({"collection_name": "novels", "schedule": value})
+    with pytest.raises(ValueError, match="not supported yet"):
+        CollectionCreate.model_validate({"collection_name": "novels", "schedule": "daily"})
+
+
 def test_errors_are_the_one_envelope(document: dict[str, Any]) -> None:
     types = {str(status): name for status, name in BRANCHES.values()}
     for where, operation in operations(document):
@@ -129,6 +140,30 @@ def test_every_example_is_there_and_fits_its_schema(document: dict[str, Any]) ->
         schema = {**media["schema"], "components": document["components"]}
         errors = [error.message for error in Draft202012Validator(schema).iter_errors(media["example"])]
         assert errors == [], where
+
+
+def texts(value: Any) -> Iterator[str]:
+    """All that are anywhere in it."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list):
+        for part in value.values() if isinstance(value, dict) else value:
+            yield from texts(part)
+
+
+def test_no_text_of_an_example_is_made_up(document: dict[str, Any]) -> None:
+    made_up = [where for where, media in media_types(document) if MADE_UP in texts(_data(media["example"]))]
+    assert made_up == []
+
+
+def _data(example: Any) -> Any:
+    """Without the JSON Schemas that it holds, where the same word is a type."""
+    if isinstance(example, list):
+        return [_data(part) for part in example]
+    if not isinstance(example, dict):
+        return example
+    schemas = ("parameter_schema", "input_schema")
+    return {name: _data(part) for name, part in example.items() if name not in schemas}
 
 
 def test_no_example_of_a_request_is_made_up(document: dict[str, Any]) -> None:

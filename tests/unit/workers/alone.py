@@ -40,6 +40,7 @@ class Alone:
     def _context(self) -> StageContext:
         return StageContext(
             execution_id=self.execution_id,
+            attempt=1,
             stage_index=2,
             stage_name="alone",
             namespace_id=NAMESPACE,

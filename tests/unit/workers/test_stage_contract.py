@@ -54,6 +54,7 @@ CASES = [
 def context(store: DocumentStore) -> StageContext:
     return StageContext(
         execution_id="exec_1",
+        attempt=1,
         stage_index=0,
         stage_name="stage",
         namespace_id=NAMESPACE,
