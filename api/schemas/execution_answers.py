@@ -50,7 +50,7 @@ class Execution(BaseModel):
         description="Why it is pending: queued, no_worker_online, or retry_backoff until `retry_at`."
     )
     retry_at: str | None = Field(description="When it is tried again after an error that may pass.")
-    queue_position: int | None = Field(ge=1, description="While it is pending: 1 = it is next.")
+    queue_position: int | None = Field(ge=1, description="While it is queued: 1 = it is next.")
     documents: list[dict[str, Any]]
     pagination: dict[str, Any]
     stage_statistics: Statistics

@@ -15,7 +15,7 @@ from api.deps import Access
 from api.services.waiting import hold
 from shared import ids
 from shared.errors import Gone, InvalidInput, NotFound, Unavailable
-from shared.stores.executions import Cancellation, Extension, StoredExecution
+from shared.stores.executions import Cancellation, Extension, Glance, StoredExecution
 
 CANCEL_REASON = "cancelled on request"
 
@@ -69,11 +69,12 @@ async def learn_wait_reason(context: ApiContext, *seen: StoredExecution) -> None
 
 
 async def with_queue_position(context: ApiContext, stored: StoredExecution) -> StoredExecution:
-    """A pending execution with its place in the queue, where that is not known yet; others as they are.
+    """A queued execution with its place, where that is not known yet; others as they are.
 
     One more round trip, which only answers with a body need. As `learn_wait_reason` it never fails.
     """
-    if stored.status != "pending" or stored.queue_position is not None or not stored.queue:
+    is_queued = stored.status == "pending" and _RETRIES not in stored.state
+    if not is_queued or stored.queue_position is not None or not stored.queue:
         return stored
     try:
         position = await context.executions.queue_position(stored.queue, stored.sequence)
@@ -95,16 +96,11 @@ async def cancel(context: ApiContext, access: Access, owner: Owner, execution_id
     return done
 
 
-def wait_reason(context: ApiContext, stored: StoredExecution) -> str | None:
+def wait_reason(context: ApiContext, stored: StoredExecution | Glance) -> str | None:
     """Why a pending execution does not run yet; await `learn_wait_reason` first."""
-    return reason_of(context, stored.status, stored.state)
-
-
-def reason_of(context: ApiContext, status: str, state: bytes) -> str | None:
-    """As `wait_reason`, by the part of a record that the transitions write."""
-    if status != "pending":
+    if stored.status != "pending":
         return None
-    if _RETRIES in state:
+    if _RETRIES in stored.state:
         return "retry_backoff"
     return "no_worker_online" if context.health.workers_online == 0 else "queued"
 

@@ -12,7 +12,7 @@ import orjson
 from api.context import ApiContext
 from api.deps import Access
 from api.services.execution_answers import waiting_members
-from api.services.executions import reason_of
+from api.services.executions import wait_reason
 from api.services.waiting import LOOK_AGAIN_S
 from shared import ids
 from shared.errors import Unavailable
@@ -102,5 +102,7 @@ async def watched_body(context: ApiContext, watched: Watched) -> bytes:
 def _entry(context: ApiContext, glance: Glance) -> bytes:
     owner = "" if ids.is_adhoc(glance.retriever_id) else glance.retriever_id
     head = b'{"execution_id":"%s","retriever_id":"%s"' % (glance.execution_id.encode(), owner.encode())
-    waiting = waiting_members(reason_of(context, glance.status, glance.state), glance.queue_position)
+    reason = wait_reason(context, glance)
+    position = None if reason == "retry_backoff" else glance.queue_position
+    waiting = waiting_members(reason, position)
     return head + glance.state + waiting + b"}"

@@ -137,7 +137,7 @@ class Ledger:
             stages_completed,
             packed(detail),
             figures,
-            *_flat(told),
+            *_arguments(told),
             patience_s=_PROGRESS_PATIENCE_S,
         )
         return text(word) != "lost"
@@ -183,7 +183,7 @@ class Ledger:
         Returns (written by this attempt, the next claim or None).
         """
         nonce = secrets.token_hex(8)
-        events = _flat(told)
+        events = _arguments(told)
         reply = self._call(
             "finish",
             claim.execution_id,
@@ -277,7 +277,7 @@ def _flattened(pairs: Iterable[tuple[str, int]]) -> Iterator[Argument]:
     return chain.from_iterable(pairs)
 
 
-def _flat(told: Told) -> list[Argument]:
+def _arguments(told: Told) -> list[Argument]:
     """As the functions take it: nothing, or the first number, type, members …"""
     if not told.events:
         return []

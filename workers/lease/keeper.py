@@ -80,6 +80,7 @@ class Keeper:
     def hand_back(self, run: Run) -> None:
         """Return a run to the head of the queue, uncounted, with what its stages did so far."""
         run.save()
+        run.flush()
         run.close()
         self.let_go(run)
         try:
