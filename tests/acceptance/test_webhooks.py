@@ -234,7 +234,7 @@ def test_while_a_secret_is_rotated_both_verify(service: Stack, receiver: Receive
 def test_an_internal_name_is_refused_at_delivery(
     tmp_path_factory: pytest.TempPathFactory, receiver: Receiver
 ) -> None:
-    """What a name stands for is seen by the worker only; here the API lets it through and the worker does not."""
+    """What a name stands for only the worker sees; here the API lets it through and the worker does not."""
     with stack(tmp_path_factory.mktemp("guarded"), KENNEL_OUTBOUND_ALLOW="localhost") as service:
         service.start_worker("w1", KENNEL_OUTBOUND_ALLOW="")
         with Hook(service, webhook(receiver.url.replace("127.0.0.1", "localhost"))) as hook:
