@@ -212,7 +212,10 @@ async def list_by_post(
     paging: PagingDep,
     body: Annotated[ExecutionsListBody | None, Body()] = None,
 ) -> Response:
-    """Newest first. Filters and sorts look at the newest 10,000 and say so when there are more."""
+    """Newest first. A filter for one status does what `status` does.
+
+    Other filters and sorts look at the newest 10,000, and say so when there are more.
+    """
     asked = body or ExecutionsListBody()
     page = page_of(paging, asked)
     found = await list_executions(context, access, retriever, asked, page)
