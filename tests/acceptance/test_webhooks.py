@@ -20,6 +20,7 @@ PATH = "/organizations/webhooks"
 BOTH = ["resource.executed", "resource.execution_failed"]
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 WAIT_S = 30
+TRIES = 8  # 11 s from the first to the last
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +37,7 @@ def service(tmp_path_factory: pytest.TempPathFactory, mailbox: Any) -> Iterator[
         directory,
         KENNEL_OUTBOUND_ALLOW="127.0.0.1",
         KENNEL_DELIVERY_BACKOFF_S="0.01",
-        KENNEL_DELIVERY_ATTEMPTS="12",
+        KENNEL_DELIVERY_ATTEMPTS=str(TRIES),
         KENNEL_SMTP_URL=f"smtp://127.0.0.1:{mailbox[0]}",
         KENNEL_SMTP_FROM="kennel@example.com",
     ) as made:
@@ -164,11 +165,12 @@ def test_tries_end_and_it_can_be_sent_again_under_the_same_id(service: Stack, re
     with Hook(service, webhook(receiver.url)) as hook:
         hook.post("/test")
         [given_up] = hook.settled()
-        assert (given_up["status"], given_up["tries"], len(receiver.received)) == ("failed", 12, 12)
+        assert (given_up["status"], given_up["tries"], len(receiver.received)) == ("failed", TRIES, TRIES)
         receiver.status = 200
         hook.post(f"/deliveries/{given_up['delivery_id']}/redeliver")
         [delivered] = hook.settled()
-    assert (delivered["status"], delivered["tries"], len(delivered["attempts"])) == ("delivered", 1, 13)
+    assert (delivered["status"], delivered["tries"]) == ("delivered", 1)
+    assert len(delivered["attempts"]) == TRIES + 1
     assert {each.headers["webhook-id"] for each in receiver.received} == {given_up["event_id"]}
 
 

@@ -103,7 +103,7 @@ class EveryTransition(RuleBasedStateMachine):
     @rule(number=integers(0, 20), delay_ms=sampled_from([0, 60_000]))
     def retry(self, number: int, delay_ms: int) -> None:
         if claim := self._claim(number):
-            self.ledger.retry(claim, delay_ms)
+            self.ledger.retry(claim, delay_ms, 1, outcome().detail, outcome().figures)
 
     @rule(number=integers(0, 20), which=sampled_from(["any", "pending"]))
     def cancel(self, number: int, which: str) -> None:

@@ -233,7 +233,7 @@ def test_what_waits_for_another_attempt_needs_no_message(
     claim = ledger.claim("exec_a")
     assert claim is not None
     client.delete(QUEUE_NORMAL)
-    assert ledger.retry(claim, 60_000)
+    assert ledger.retry(claim, 60_000, 0, outcome().detail, outcome().figures)
     client.zadd(PENDING, {"exec_a": LONG_AGO})  # due long ago, but no worker is there to sweep
     client.hset(keys.execution("exec_a"), "seq", LONG_AGO)
     assert found(examine(ops_client, settings, fix=False, pause=no_pause)) == set()
