@@ -13,6 +13,7 @@ from shared.settings import Settings
 
 NO_LIFETIME = Kind("key that never expires", "untidy", "give it the lifetime that such keys have")
 
+_DELIVERY_TTL_S = 2_592_000  # as shared/lua/deliveries.lua
 _FLUSHED_TTL_S = 3_600  # as shared/lua/heartbeat.lua
 _EVENTS_TTL_S = 86_400  # as shared/lua/record.lua
 
@@ -35,6 +36,7 @@ def lifetimes_s(settings: Settings) -> dict[str, int]:
         "upsert": settings.idempotency_ttl_s,
         "flushed": _FLUSHED_TTL_S,
         "events": _EVENTS_TTL_S,
+        **dict.fromkeys(("delivery", "deliveries", "health"), _DELIVERY_TTL_S),
     }
 
 
