@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: run test fuzz chaos bench bench-search bench-ingest bench-history bench-batch quality lint install clean
+.PHONY: run test test-slow fuzz chaos bench bench-search bench-ingest bench-history bench-batch quality lint install clean
 
 run: $(VENV)/.run            ## install, then start Redis, API, workers and Flower; ARGS="--no-demo" passes options
 	$(BIN)/kennel up $(ARGS)
@@ -13,6 +13,9 @@ test: $(VENV)/.test          ## install with the test tools, then run every test
 	$(BIN)/python -m pytest $(ARGS)
 
 fuzz: FUZZ_SEED := $(or $(FUZZ_SEED),$(shell date +%s))
+test-slow: $(VENV)/.test     ## what takes too long for every run: more kills, ten thousand lines, twelve tries
+	$(BIN)/python -m pytest -m slow $(ARGS)
+
 fuzz: $(VENV)/.test          ## the generated requests of make test, ten times as many; FUZZ_SEED=… repeats a run
 	FUZZ_SEED=$(FUZZ_SEED) FUZZ_EXAMPLES=180 $(BIN)/python -m pytest tests/acceptance/test_generated_requests.py $(ARGS)
 

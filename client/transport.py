@@ -205,6 +205,8 @@ def _exchange(sock: socket.socket, method: str, raw: bytes) -> tuple[Answer, boo
         body = response.read(ANSWER_MAX_BYTES + 1)
         if len(body) > ANSWER_MAX_BYTES:
             raise http.client.HTTPException(f"it is over {ANSWER_MAX_BYTES:,} bytes; ask for fewer documents")
+        if response.length:  # the server died in the middle; a read of so many bytes does not say so
+            raise http.client.IncompleteRead(body, response.length)
         return Answer(response.status, response.headers, body), not response.will_close
 
 

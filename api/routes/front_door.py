@@ -44,10 +44,15 @@ LastEventId = Annotated[
 _EVENT_STREAM: dict[str, Any] = {
     "text/event-stream": {
         "schema": {
-            "type": "string",
+            "type": "object",
+            "properties": {"id": {"type": "string"}, "data": {"type": "string"}},
+            "required": ["data"],
             "examples": [
-                'id: 2-1\ndata: {"event_type":"stage_start","execution_id":"exec_7h3k9m2p4q6r8s1t",'
-                '"total_stages":1,"stage_name":"search","stage_index":0}\n\n'
+                {
+                    "id": "2-1",
+                    "data": '{"event_type":"stage_start","execution_id":"exec_7h3k9m2p4q6r8s1t",'
+                    '"total_stages":1,"stage_name":"search","stage_index":0}',
+                }
             ],
         }
     }

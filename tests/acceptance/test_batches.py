@@ -88,6 +88,7 @@ def batches(kennel: Stack, worker: None) -> Iterator[httpx.Client]:
         yield client
 
 
+@pytest.mark.slow
 def test_ten_thousand_lines_do_not_fill_the_memory(tmp_path: Path) -> None:
     with stack(tmp_path) as kennel:
         worker = kennel.start_worker()
@@ -160,6 +161,7 @@ def test_a_cancelled_batch_frees_the_worker(kennel: Stack, batches: httpx.Client
     assert nonzero(when_ended(batches, following["batch_id"])["counts"]) == {"completed": 5}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task_events", ["true", "false"])
 def test_the_counts_are_exact_whatever_workers_are_killed(tmp_path: Path, task_events: str) -> None:
     with stack(tmp_path, KENNEL_TASK_EVENTS=task_events) as kennel:

@@ -20,6 +20,7 @@ def examined(service: Stack, *options: str) -> tuple[int, set[tuple[str, str]]]:
     return code, {(each["check"], each["subject"]) for each in findings}
 
 
+@pytest.mark.slow
 def test_what_killed_workers_held_is_put_back_by_hand(tmp_path: Path) -> None:
     with stack(tmp_path) as service, service.namespace("demo") as client:
         worker = service.start_worker("first")

@@ -181,6 +181,7 @@ def test_a_killed_pool_childs_lease_ends_at_once(kennel: Stack, client: httpx.Cl
     assert (seen["status"], seen["attempt"]) == ("completed", 2)
 
 
+@pytest.mark.slow
 def test_a_worker_whose_connection_died_in_silence_connects_again(
     kennel: Stack, client: httpx.Client
 ) -> None:

@@ -71,6 +71,7 @@ def test_what_ran_is_counted_once(tmp_path: Path, pool: str) -> None:
         assert (stats["submitted"], stats["completed"], stats["failed"]) == (8, 6, 2)
 
 
+@pytest.mark.slow
 def test_what_the_sweep_recovers_is_counted(tmp_path: Path) -> None:
     with stack(tmp_path) as service, service.namespace("demo") as client:
         doomed = service.start_worker("doomed")

@@ -87,6 +87,7 @@ def test_a_killed_worker_costs_no_finished_stage(kennel: Stack, client: httpx.Cl
     assert checkpoints(kennel, execution_id) == 0
 
 
+@pytest.mark.slow
 def test_a_stopping_worker_hands_over_what_it_has_done(kennel: Stack, client: httpx.Client) -> None:
     first, second = unique("first"), unique("second")
     made = create_retriever(client, unique("handed"), [gate(first), gate(second)])

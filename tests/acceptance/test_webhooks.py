@@ -160,6 +160,7 @@ def test_a_receiver_that_is_down_gets_it_when_it_is_up(
     assert [received.headers["webhook-id"] for received in receiver.received] == [delivery["event_id"]]
 
 
+@pytest.mark.slow
 def test_tries_end_and_it_can_be_sent_again_under_the_same_id(service: Stack, receiver: Receiver) -> None:
     receiver.status = 500
     with Hook(service, webhook(receiver.url)) as hook:

@@ -24,6 +24,7 @@ class Reply:
     headers: Mapping[str, str] = field(default_factory=dict)
     cut: bool = False  # close the connection instead of answering
     hang_up: bool = False  # close it, unannounced, after the answer
+    torn_at: int | None = None  # … after so many bytes of its body
     held: threading.Event | None = None  # answer only when this is set
 
 
@@ -62,7 +63,7 @@ def fake_server(*replies: Reply) -> Iterator[FakeServer]:
                 reply = fake.replies.pop(0) if fake.replies else Reply(500)
             if reply.held is not None:
                 reply.held.wait(20)
-            self.close_connection = reply.cut or reply.hang_up
+            self.close_connection = reply.cut or reply.hang_up or reply.torn_at is not None
             if not reply.cut:
                 self._answer(reply)
 
@@ -74,7 +75,7 @@ def fake_server(*replies: Reply) -> Iterator[FakeServer]:
             self.send_header("Content-Length", "0" if reply.status == 304 else str(len(raw)))
             self.end_headers()
             if reply.status != 304:
-                self.wfile.write(raw)
+                self.wfile.write(raw[: reply.torn_at])
 
         do_GET = do_POST = do_DELETE = _serve
 

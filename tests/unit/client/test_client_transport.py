@@ -91,6 +91,12 @@ def test_a_connection_is_kept() -> None:
         assert len(kennel._transport._open) == 1
 
 
+@pytest.mark.parametrize("torn_at", [0, 10])
+def test_an_answer_that_breaks_off_is_none(sleeps: list[float], torn_at: int) -> None:
+    with fake_server(Reply(200, execution(), torn_at=torn_at), at(3)) as server, server.client() as kennel:
+        assert kennel.get("books", "exec_1").revision == 3
+
+
 def test_a_connection_that_the_server_ended_is_not_used_again() -> None:
     """Else a create, which is sent once, would fail after each pause."""
     created = Reply(200, {"retriever_id": "ret_1", "retriever_name": "books", "created_at": "now"})
