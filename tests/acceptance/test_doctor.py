@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import orjson
+import pytest
 
 from tests.stack import Stack, create_retriever, ended, execute, gate, kill, poll_until, stack
 from tests.waiting import wait_until
