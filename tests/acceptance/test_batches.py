@@ -189,6 +189,7 @@ def test_the_counts_are_exact_whatever_workers_are_killed(tmp_path: Path, task_e
             assert (len(attempts), attempts.count(2)) == (300, 8)
 
 
+@pytest.mark.slow
 def test_an_api_that_is_killed_while_it_receives_loses_and_doubles_nothing(tmp_path: Path) -> None:
     with stack(tmp_path) as kennel:
         worker = kennel.start_worker()
@@ -219,6 +220,7 @@ def test_an_api_that_is_killed_while_it_receives_loses_and_doubles_nothing(tmp_p
             } == {("held",)}
 
 
+@pytest.mark.slow
 def test_a_redis_that_dies_in_the_middle_ends_the_upload_and_a_repeat_finishes_it(tmp_path: Path) -> None:
     directory = tmp_path / "redis"
     directory.mkdir()

@@ -73,6 +73,7 @@ def test_executions_survive_the_death_of_every_worker(kennel: Stack, client: htt
             assert final(client, retriever, execution_id)["status"] == "completed"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pool", ["custom", "prefork"])
 def test_a_stopping_worker_hands_back_what_it_runs(kennel: Stack, client: httpx.Client, pool: str) -> None:
     name = f"stop-{pool}"
