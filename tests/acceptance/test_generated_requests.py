@@ -35,6 +35,8 @@ from tests.stack import API_KEY, Stack, stack
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "18"))  # of each operation; a third as many of the other kinds
 SEED = int(os.environ.get("FUZZ_SEED", "1"))
 REQUESTS_MIN = 2_000
+# Nobody is sent anything here, so there is none: test_webhooks.py has receivers.
+OF_WEBHOOKS = "/webhooks/{webhook_id}"
 SUCCESSES_MIN = 0.3
 CHECKS = [
     not_a_server_error,
@@ -136,5 +138,6 @@ def test_no_generated_request_breaks_the_api_or_its_document(service: Stack, wor
     assert not sender.failures, "\n\n".join([repeat, *sender.failures.values()])
     assert sender.statuses.total() >= REQUESTS_MIN, (repeat, sender.statuses)
     described = {operation.label for operation in operations(document, GenerationMode.POSITIVE)}
-    assert described - sender.succeeded == set(), repeat
+    expected = {label for label in described if OF_WEBHOOKS not in label}
+    assert expected - sender.succeeded == set(), repeat
     assert sender.statuses["2xx"] >= SUCCESSES_MIN * sender.statuses.total(), (repeat, sender.statuses)
