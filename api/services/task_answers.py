@@ -33,7 +33,7 @@ _OF_THE_STATE = (
 )
 
 
-def of_record(stored: StoredExecution, queue_position: int | None) -> Task:
+def of_record(stored: StoredExecution) -> Task:
     answer: dict[str, Any] = orjson.loads(stored.head + stored.state + stored.detail)
     about = {name: answer[name] for name in _OF_THE_STATE}
     about |= {"stage_statistics": answer["stage_statistics"], "total_returned": answer["total_returned"]}
@@ -44,7 +44,7 @@ def of_record(stored: StoredExecution, queue_position: int | None) -> Task:
         stored.status,
         about,
         error=answer["error"],
-        queue_position=queue_position,
+        queue_position=stored.queue_position,
     )
 
 

@@ -12,7 +12,7 @@ from api.paging import Page
 from api.schemas.common import Deleted
 from api.schemas.tasks import Task, TaskListBody, TaskStatus, TaskType
 from api.services.execution_answers import readable_id
-from api.services.executions import CANCEL_REASON
+from api.services.executions import CANCEL_REASON, with_queue_position
 from api.services.history import position_of, selected
 from api.services.task_answers import STATUSES, of_deletion, of_line, of_record
 from shared import ids
@@ -40,8 +40,7 @@ async def get_task(context: ApiContext, principal: Principal, task_id: str) -> T
     """Raises NotFound: unknown, expired, or of a namespace that the caller may not use."""
     stored = await _execution(context, principal, task_id)
     if stored is not None:
-        ahead = await context.executions.places_ahead(task_id) if stored.status == Status.PENDING else None
-        return of_record(stored, None if ahead is None else ahead + 1)
+        return of_record(await with_queue_position(context, stored))
     deletion = await _deletion(context, principal, task_id)
     if deletion is not None:
         return of_deletion(task_id, *deletion)

@@ -357,14 +357,6 @@ class ExecutionStore:
         total, *flat = reply
         return int(total), [(int(flat[i]), flat[i + 1]) for i in range(0, len(flat), 2)]
 
-    async def places_ahead(self, execution_id: str) -> int | None:
-        """How many pending executions will be taken before this one; None: it is not in the queue."""
-        with reading():
-            ahead: int | None = await self._redis.execute(
-                "ZRANK", keys.pending(broker.QUEUE_NORMAL), execution_id
-            )
-        return ahead
-
     async def profiles(self, retriever_id: str, version: int, *, count: int) -> list[StageProfile]:
         """Of the newest `count` completed executions, those that ran this version, newest first."""
         with reading():
