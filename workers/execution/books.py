@@ -95,9 +95,7 @@ class Books:
         """A stage that an earlier attempt ran: in the statistics, and paid."""
         for name, value in counted.items():
             setattr(entry, name, value)
-        self.credits_used += entry.credits
-        self.stages_completed += entry.error is None or entry.planned.skip_on_error
-        self.entries.append(entry)
+        self.enter(entry)
 
     def note_skipped(self, entry: StageEntry) -> None:
         """`on_error: skip` let the run go on without the stage; it will end as degraded."""

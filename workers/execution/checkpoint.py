@@ -20,9 +20,9 @@ from workers.execution.rendering import Rendering
 
 STATE_MAX_BYTES = 4_000_000  # packed; what is larger is run again after a crash
 _LEVEL = 1
-_FORMAT = b"1"  # of the state: another one is not read
+_FORMAT = b"2"  # of the state: another one is not read
 _COUNTED = ("input_count", "output_count", "duration_ms", "credits", "error", "metadata")
-_WRITTEN = ("warnings", "relaxations", "degraded", "facets", "awaiting_embedding")
+_WRITTEN = ("warnings", "relaxations", "degraded")
 
 
 @dataclass(frozen=True, slots=True)
