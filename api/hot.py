@@ -23,9 +23,10 @@ from api.errors import MethodNotAllowed, error_response
 from api.etags import matches
 from api.event_stream import EventStream
 from api.preference import Preference
-from api.services.event_feed import END_ID, EventFeed
-from api.services.execution_answers import answer_body, location_of, readable_id, with_legacy_results
-from api.services.executions import (
+from api.services.executions.answers import answer_body, location_of, readable_id, with_legacy_results
+from api.services.executions.event_feed import END_ID, EventFeed
+from api.services.executions.partial import with_partial, without_partial
+from api.services.executions.reading import (
     Owner,
     follow,
     learn_wait_reason,
@@ -34,9 +35,8 @@ from api.services.executions import (
     wait_reason,
     with_queue_position,
 )
-from api.services.partial import with_partial, without_partial
-from api.services.result_pages import paging_of, with_paging
-from api.services.submit import SubmitOptions, idempotency_key, read_body, submit
+from api.services.executions.result_pages import paging_of, with_paging
+from api.services.executions.submit import SubmitOptions, idempotency_key, read_body, submit
 from shared import ids
 from shared.errors import InvalidInput
 from shared.logs import log_event

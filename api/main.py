@@ -42,7 +42,7 @@ from api.routes import (
     webhook_deliveries,
     webhooks,
 )
-from api.services.health import VERSION
+from api.services.operations.health import VERSION
 from api.stop_signal import on_stop_signal
 from shared.errors import OutcomeUnknown, Unavailable
 from shared.logs import configure_logging, log_event

@@ -1,7 +1,7 @@
 """What workers measure: names and buckets, and how they stand in the hash `kennel:metrics`.
 
 Workers add up in memory and send the sums with a heartbeat (workers/meter.py); the API renders them for
-Prometheus (api/services/metrics.py). Names and units follow prometheus.io/docs/practices/naming.
+Prometheus (api/services/operations/metrics.py). Names and units follow prometheus.io/docs/practices/naming.
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ from api.routes.front_door import (
 from api.schemas.execution import AdhocBody, AdhocListBody, ExtendBody
 from api.schemas.execution_answers import AdhocExecution, AdhocList, CancelAnswer, ExtendAnswer
 from api.schemas.pagination import StoredPaging
-from api.services.adhoc import list_adhoc
+from api.services.executions.adhoc import list_adhoc
 
 router = APIRouter(prefix="/v1/retrievers", tags=["ad-hoc executions"], route_class=JsonRoute)
 

@@ -12,9 +12,9 @@ from api.openapi import answers, json_response
 from api.preference import Preference
 from api.schemas.batch import BatchBody
 from api.schemas.execution_answers import BatchAnswer
-from api.services.batch import execute_batch
-from api.services.document_answers import joined
-from api.services.submit import idempotency_key
+from api.services.batches.queries import execute_batch
+from api.services.documents.answers import joined
+from api.services.executions.submit import idempotency_key
 from shared.errors import InvalidInput
 
 router = APIRouter(prefix="/v1/retrievers", tags=["executions"], route_class=JsonRoute)

@@ -22,8 +22,7 @@ from api.schemas.batches import (
     BatchResultLine,
     BatchUpload,
 )
-from api.services.batch_upload import upload_batch
-from api.services.batches import (
+from api.services.batches.reading import (
     answer_of,
     cancel_batch,
     etag_of,
@@ -32,8 +31,9 @@ from api.services.batches import (
     read_batch_when,
     result_lines,
 )
-from api.services.history import status_of
-from api.services.submit import idempotency_key
+from api.services.batches.upload import upload_batch
+from api.services.executions.history import status_of
+from api.services.executions.submit import idempotency_key
 
 router = APIRouter(prefix="/v1/batches", tags=["batches"])
 

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Response
 from api.deps import ContextDep
 from api.openapi import ANONYMOUS, answers, json_response
 from api.schemas.discovery import Discovery, ExtractorDiscovery, StageDiscovery
-from api.services.discovery import describe_extractors
+from api.services.resources.discovery import describe_extractors
 
 router = APIRouter(prefix="/v1/discovery", tags=["discovery"])
 

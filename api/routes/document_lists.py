@@ -18,8 +18,8 @@ from api.schemas.document_lists import (
     ListQuery,
     NamespaceListBody,
 )
-from api.services.document_list_query import with_query
-from api.services.document_lists import DEFAULT_LIMIT
+from api.services.documents.list_query import with_query
+from api.services.documents.lists import DEFAULT_LIMIT
 
 router = APIRouter(prefix="/v1", tags=["documents"], route_class=JsonRoute)
 

@@ -39,11 +39,11 @@ from api.schemas.execution_answers import (
     ExtendAnswer,
 )
 from api.schemas.pagination import StoredPaging
-from api.services.execution_answers import readable_id
-from api.services.execution_views import profile_of_execution, status_of_execution
-from api.services.executions import Owner, cancel, extend
-from api.services.explain import explain_plan
-from api.services.history import list_executions
+from api.services.executions.answers import readable_id
+from api.services.executions.explain import explain_plan
+from api.services.executions.history import list_executions
+from api.services.executions.reading import Owner, cancel, extend
+from api.services.executions.views import profile_of_execution, status_of_execution
 
 router = APIRouter(prefix="/v1/retrievers", tags=["executions"], route_class=JsonRoute)
 

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Response
 from api.deps import ReaderDep
 from api.openapi import answers, json_response
 from api.schemas.identity import Me
-from api.services.identity import describe
+from api.services.access.identity import describe
 
 router = APIRouter(prefix="/v1/me", tags=["identity"])
 

@@ -8,8 +8,8 @@ from api.deps import Access
 from api.openapi import json_response
 from api.paging import Page, pagination
 from api.schemas.common import Degraded
-from api.services.document_answers import joined
-from api.services.listing import Listing
+from api.services.documents.answers import joined
+from api.services.resources.listing import Listing
 
 
 def list_response(access: Access, page: Page, found: Listing, *, total_field: str) -> Response:

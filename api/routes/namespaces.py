@@ -23,7 +23,7 @@ from api.schemas.namespaces import (
     StandaloneAnswer,
     StandaloneCreate,
 )
-from api.services.document_answers import joined
+from api.services.documents.answers import joined
 
 router = APIRouter(prefix="/v1/namespaces", tags=["namespaces"], route_class=JsonRoute)
 

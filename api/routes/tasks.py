@@ -12,7 +12,7 @@ from api.openapi import answers, json_response
 from api.paging import LINK_HEADER, PagingDep, next_link, page_of, pagination
 from api.schemas.common import Deleted
 from api.schemas.tasks import Task, TaskList, TaskListBody
-from api.services.tasks import get_task, kill_task, list_tasks
+from api.services.tasks.tasks import get_task, kill_task, list_tasks
 
 router = APIRouter(prefix="/v1/tasks", tags=["tasks"], route_class=JsonRoute)
 

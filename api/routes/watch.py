@@ -11,7 +11,7 @@ from api.preference import Preference
 from api.routes.front_door import PollPrefer
 from api.schemas.execution import WatchBody
 from api.schemas.execution_answers import WatchAnswer
-from api.services.watch import watch_many, watched_body
+from api.services.executions.watch import watch_many, watched_body
 
 router = APIRouter(prefix="/v1/executions", tags=["executions"], route_class=JsonRoute)
 

@@ -9,7 +9,7 @@ import httpx
 import pytest
 import redis
 
-from api.services import event_feed
+from api.services.executions import event_feed
 from shared.settings import Settings
 from shared.stores.api_keys import create_key, revoke_key
 from tests.conftest import API_KEY, serve

@@ -6,7 +6,7 @@ import orjson
 import pytest
 
 from api.schemas.documents import VectorChoice, VectorsQuery
-from api.services.document_answers import joined
+from api.services.documents.answers import joined
 from shared.errors import InvalidInput
 
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from api.services import estimates
-from api.services.estimates import Estimator, StageEstimate
-from api.services.suggestions import suggestions_for
+from api.services.executions import estimates
+from api.services.executions.estimates import Estimator, StageEstimate
+from api.services.executions.suggestions import suggestions_for
 from shared.models.execution import StageProfile, profile_from, profile_of
 from shared.plan import Catalogue, CatalogueEntry
 from workers.stages import base

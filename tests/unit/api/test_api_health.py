@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pytest
 
-from api.services.health import HealthService
+from api.services.operations.health import HealthService
 from shared.errors import Unavailable
 from shared.redis_link import RedisLink
 from shared.settings import Settings

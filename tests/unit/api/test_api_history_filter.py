@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.services.history_filter import Wanted, wanted_of
+from api.services.executions.history_filter import Wanted, wanted_of
 from shared.filters import compile_predicate, parse_filter
 from shared.models.document import Document
 from shared.models.execution import Status

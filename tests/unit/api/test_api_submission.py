@@ -8,8 +8,8 @@ import weakref
 import orjson
 import pytest
 
-from api.services.definitions import definition_of
-from api.services.submission import submit_plan
+from api.services.executions.submission import submit_plan
+from api.services.resources.definitions import definition_of
 from shared.models.resource import RetrieverRecord
 from shared.plan import StageDefinition
 
