@@ -34,13 +34,10 @@ class Histogram:
     help: str
     label: str = ""
 
-    def additions(self, seconds: float, value: str = "") -> dict[str, int]:
-        """What one observation adds to which fields: 1 to its bucket, its microseconds to the sum."""
+    def fields(self, seconds: float, value: str = "") -> tuple[str, str]:
+        """Where one observation is added up: 1 in its bucket, its microseconds in the sum."""
         part = _PARTS[bisect_left(BOUNDS_S, seconds)]
-        return {
-            f"{self.name}|{value}|{part}": 1,
-            f"{self.name}|{value}|{_SUM}": round(seconds * 1_000_000),
-        }
+        return f"{self.name}|{value}|{part}", f"{self.name}|{value}|{_SUM}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,11 +78,14 @@ class Claim:
     is_followed: bool = False  # somebody follows its events already
 
 
+StageEventType = Literal["stage_start", "stage_complete", "stage_error"]
+
+
 @dataclass(frozen=True, slots=True)
 class StageEvent:
     """What an attempt tells those who follow it. `members` are of a JSON object, from the comma on."""
 
-    type: Literal["stage_start", "stage_complete", "stage_error"]
+    type: StageEventType
     members: bytes
 
 

@@ -135,7 +135,7 @@ class Ledger:
             number,
             orjson.dumps(stage),
             stages_completed,
-            packed(detail),
+            detail,
             figures,
             *_arguments(told),
             patience_s=_PROGRESS_PATIENCE_S,
@@ -223,7 +223,7 @@ class Ledger:
             claim.epoch,
             delay_ms,
             stages_completed,
-            packed(detail),
+            detail,
             figures,
         )
         return text(word) == "waiting"

@@ -13,7 +13,7 @@ from redis.exceptions import RedisError
 
 from shared.errors import Unavailable
 from shared.logs import log_event
-from shared.models.execution import Claim, StageEvent, Told
+from shared.models.execution import Claim, StageEvent, StageEventType, Told
 from shared.stores.ledger import Ledger
 
 log = logging.getLogger("kennel.worker")
@@ -94,7 +94,7 @@ class Run:
         self._telling = threading.Lock()
         self._unsent: tuple[str | None, int, Snapshot] | None = None
         self._latest: tuple[str | None, int, Snapshot] | None = None
-        self._events: list[StageEvent] = []
+        self._events: list[tuple[StageEventType, Callable[[], bytes]]] = []
         self._events_sent = 0
         self._written_at = time.monotonic()  # the claim wrote the first stage
         self._closed = False
@@ -150,9 +150,12 @@ class Run:
         else:
             self.flush()
 
-    def tell(self, event: StageEvent) -> None:
-        """For those who follow the execution: it goes with the next write, which this does not wait for."""
-        self._events.append(event)
+    def tell(self, event_type: StageEventType, members: Callable[[], bytes]) -> None:
+        """For those who follow the execution: it goes with the next write, which this does not wait for.
+
+        `members`, as StageEvent has them, are made by that write, maybe in the keeper's thread.
+        """
+        self._events.append((event_type, members))
 
     def untold(self) -> Told:
         """What goes with the last write.
@@ -167,7 +170,8 @@ class Run:
             return Told()
 
     def _told(self) -> Told:
-        return Told(self._events_sent, tuple(self._events))
+        events = tuple(StageEvent(event_type, members()) for event_type, members in self._events)
+        return Told(self._events_sent, events)
 
     def flush(self) -> None:
         """Send the latest unsent progress, if any."""

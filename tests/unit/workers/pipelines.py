@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from shared.documents import CollectionRef, DocumentStore, DocumentWrite
-from shared.models.execution import Claim, ExecutionRequest, Page, StageEvent
+from shared.models.execution import Claim, ExecutionRequest, Page, StageEventType
 from workers.context import Embeddings
 from workers.execution.definition import DefinitionCache
 from workers.execution.pipeline import Pipeline
@@ -40,8 +40,8 @@ class PrivateRun(Run):
         self.published.append((stage, stages_completed))
         snapshot()
 
-    def tell(self, event: StageEvent) -> None:
-        self.told.append((event.type, orjson.loads(b"{" + event.members[1:] + b"}")))
+    def tell(self, event_type: StageEventType, members: Callable[[], bytes]) -> None:
+        self.told.append((event_type, orjson.loads(b"{" + members()[1:] + b"}")))
 
     def keep(self, checkpoint: Checkpoint) -> None:
         self.states.append(checkpoint.state())
