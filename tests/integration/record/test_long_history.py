@@ -121,7 +121,7 @@ def test_every_execution_is_listed_once_newest_first(
 def test_an_ended_execution_takes_at_most_2_kb(
     client: redis.Redis, made: dict[str, Status], status: Status
 ) -> None:
-    """All that is kept of it: record, summary, and its places in the lists. A mean, as a hash grows by chance."""
+    """What is kept of it: record, summary, and its places in the lists. A mean: hashes grow by chance."""
     lists = [keys.history(RETRIEVER, each) for each in (None, *dict.fromkeys(ENDS))]
     places = sum(client.memory_usage(each, samples=0) or 0 for each in lists) / COUNT
     taken = [
