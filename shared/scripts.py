@@ -37,6 +37,7 @@ _PARTS = (
     "api_keys",
     "deliveries",
     "webhooks",
+    "alerts",
     "stats",
     "doctor",
 )
