@@ -18,6 +18,7 @@ from api.hot import FrontDoor
 from api.middleware import Boundary
 from api.routes import (
     adhoc,
+    alerts,
     api_keys,
     batch,
     batches,
@@ -77,6 +78,7 @@ _ROUTERS = (
     executions,
     watch,
     retrievers,
+    alerts,
     tasks,
 )
 

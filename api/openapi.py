@@ -30,6 +30,7 @@ _TAGS = {
     "executions": "Runs of a retriever: submit, poll, cancel, look back.",
     "ad-hoc executions": "Runs of stages that are sent along, without a retriever.",
     "batches": "Thousands of executions in one upload, followed and cancelled together.",
+    "alerts": "Retrievers that run by themselves, and tell people what they find, or that they find nothing.",
     "tasks": "Whatever runs in the background, in every namespace that the key may use.",
     "discovery": "What this installation can do, without a key.",
     "webhooks": "Be told of ends of executions instead of asking: signed, retried for hours, recorded.",
