@@ -55,10 +55,13 @@
 | kennel:sending:<lane>                 | zset   | deliveries being sent, by lease end (ms)      | Lua only          | permanent, <= 4   |
 | kennel.deliver                        | list   | the Celery queue of wake-ups for senders      | Lua, Celery       | permanent, <= 16  |
 | kennel:deliver_message                | string | the template of such a wake-up                | sweep_deliveries  | permanent         |
+| kennel.alerts                         | list   | the Celery queue of evaluations of alerts     | Lua, Celery       | permanent, <= queue_max |
+| kennel:alert_runs:<namespace id>      | zset   | evaluations of all its alerts by sequence number, <= 10,000 | submit | summary_ttl_s     |
+| kennel:alert_state:<alert id>         | hash   | when it fired last, where its condition holds | finish            | permanent; gone with its alert |
 | kennel:wake:<api process>             | pub/sub| "<execution id> <revision> <status>"          | Lua only          | -                 |
 | kennel:stop:<worker process>          | pub/sub| "<execution id> <epoch>" of what was cancelled | Lua only         | -                 |
 
-`<retriever id>` is `adhoc_<namespace id>` for ad-hoc executions. `<scope>` is a namespace id, or "-" for
+`<retriever id>` is `adhoc_<namespace id>` for ad-hoc executions, and an alert id for its evaluations. `<scope>` is a namespace id, or "-" for
 what belongs to the installation. `<lane>` is "<owner id>/<channel number>". Celery adds its own `_kombu.binding.*` sets (permanent, a few bytes).
 """
 
@@ -116,6 +119,9 @@ LUA = {
     "LANES": "kennel:lanes",
     "LANE_DUE": "kennel:due:",
     "LANE_SENDING": "kennel:sending:",
+    "ALERT": "kennel:alert:",
+    "ALERT_RUNS": "kennel:alert_runs:",
+    "ALERT_STATE": "kennel:alert_state:",
     "DELIVER_QUEUE": "kennel.deliver",
     "DELIVER_MESSAGE": "kennel:deliver_message",
 }
