@@ -56,6 +56,10 @@ def api_key() -> str:
     return "sk_" + _token(32)
 
 
+def alert_id() -> str:
+    return ALERT_PREFIX + _token(16)
+
+
 def webhook_id() -> str:
     """`wh_` and 16 hexadecimal digits: that API's clients refuse any other shape."""
     return "wh_" + secrets.token_hex(8)

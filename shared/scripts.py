@@ -38,6 +38,7 @@ _PARTS = (
     "embedding",
     "api_keys",
     "webhooks",
+    "alerts",
     "stats",
     "doctor",
 )

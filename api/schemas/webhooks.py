@@ -133,7 +133,7 @@ EventTypes = Annotated[
     Field(min_length=1, max_length=100, description=f"Of {', '.join(HAPPENING)}."),
 ]
 ResourceTypes = Annotated[
-    list[Annotated[Literal["retriever"], BeforeValidator(_lower)]] | None,
+    list[Annotated[Literal["retriever", "alert"], BeforeValidator(_lower)]] | None,
     Field(max_length=10, description="Events of these only; executions are of `retriever`."),
 ]
 ChannelList = Annotated[

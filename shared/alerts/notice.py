@@ -8,7 +8,8 @@ from typing import Any
 import orjson
 
 from shared.alerts.rule import Finding
-from shared.models.alert import Alert, AlertRun
+from shared.models.alert import Alert
+from shared.models.alert_run import AlertRun
 from shared.models.execution import Claim
 
 EVENT_TYPE = "alert.triggered"

@@ -44,22 +44,6 @@ local function evaluated(record, args, now, result)
   deliver({ id = event_id(record), type = 'alert.triggered', payload = args[7] }, lanes, now)
 end
 
--- read_alert_states: args: alert id …
--- returns: for each {when it fired last (ms) or nil, 1 when its condition holds somewhere, else 0}; O(their states)
-define('read_alert_states', function(args)
-  local found = {}
-  for i, id in ipairs(args) do
-    local fields = redis.call('HGETALL', KEY.ALERT_STATE .. id)
-    local fired_ms, holds = false, 0
-    for j = 1, #fields, 2 do
-      if fields[j] == 'last_fired_ms' then fired_ms = fields[j + 1] end
-      if string.match(fields[j], '^true:') then holds = 1 end
-    end
-    found[i] = { fired_ms, holds }
-  end
-  return found
-end)
-
 -- list_alert_runs: of all alerts of a namespace, newest first.
 -- args: namespace, below (sequence, '' = from the newest), offset, limit; returns: total, then id and sequence of each
 define('list_alert_runs', function(args)

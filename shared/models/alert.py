@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from enum import StrEnum
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
-import orjson
 from pydantic import BaseModel, ConfigDict, Field
 
 SECONDS_MAX = 2_592_000  # 30 days: the longest cooldown and the longest interval
+INTERVAL_MIN_S = 60
 PRIORITY_MAX = 1_000
+ATTACHED_MAX = 20  # alerts at one collection: each document written there starts that many runs
+
+# The system conditions that have a metric here, with their parameters: (default, least, greatest).
+SYSTEM_PARAMETERS: Mapping[str, Mapping[str, tuple[float, float, float]]] = {
+    # The longest wait in a queue of executions, or no worker online.
+    "task_queue_degraded": {"max_wait_seconds": (60, 1, SECONDS_MAX)},
+    # The share that failed of the executions that ended since the last look.
+    "batch_error_rate": {"error_rate_threshold": (0.1, 0, 1), "min_count": (10, 1, 1_000_000)},
+}
 
 
 class Mode(StrEnum):
@@ -47,6 +55,11 @@ class SystemCondition(_Part):
 
     type: str
     params: Mapping[str, Any] = {}
+
+    def parameter(self, name: str) -> float:
+        """As given, else the default."""
+        default, _, _ = SYSTEM_PARAMETERS[self.type][name]
+        return float(self.params.get(name, default))
 
 
 class Mapped(_Part):
@@ -99,36 +112,13 @@ class Alert(_Part):
     updated_at: str
 
 
-@dataclass(frozen=True, slots=True)
-class AlertRun:
-    """What makes an execution the evaluation of an alert: the field `alert` of its record."""
-
-    alert_id: str
-    mode: Mode
-    collection_id: str = ""  # where the alert is attached; "" = nowhere
-    source_documents: Sequence[str] = ()  # on ingest: the documents that started it
-    due_at: str | None = None  # scheduled: ISO 8601
-    is_late: bool = False  # scheduled: nobody was there when it was due
-    problem: str | None = None  # why it cannot run: its inputs do not fit the retriever
-
-    def to_json(self) -> bytes:
-        return orjson.dumps(self)
-
-    @classmethod
-    def from_json(cls, raw: bytes) -> Self:
-        data = orjson.loads(raw)
-        return cls(**{**data, "mode": Mode(data["mode"])})
+def attachments_of(collection: Mapping[str, Any], mode: Mode) -> tuple[Attachment, ...]:
+    """Those of a collection's body that run in this mode, higher priority first."""
+    found = [_attachment(each) for each in collection.get("alert_applications", ())]
+    found = [each for each in found if each.execution_mode == mode]
+    return tuple(sorted(found, key=lambda each: -each.priority))
 
 
-@dataclass(frozen=True, slots=True)
-class Evaluation:
-    """What a run found, ready to store; whether it fires is decided where it is stored."""
-
-    finding: bytes  # JSON: triggered, match_count, matches
-    holds: bool
-    kind: Literal["event", "level", "silent"]  # silent: its alert is disabled
-    source: str  # what the level is of: a collection id, or ""
-    cooldown_s: int
-    renotify_s: int | None
-    payload: bytes  # of the event
-    lanes: Sequence[tuple[str, int]]  # each channel's, with its timeout (ms)
+def _attachment(application: Mapping[str, Any]) -> Attachment:
+    mappings = [{"input_key": each["input_key"], **each["source"]} for each in application["input_mappings"]]
+    return Attachment.model_validate({**application, "input_mappings": mappings})

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import orjson
 
-from shared.models.alert import AlertRun
+from shared.models.alert_run import AlertRun
 
 
 class Status(StrEnum):

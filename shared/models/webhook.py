@@ -29,6 +29,9 @@ HAPPENING = {
     "alert.triggered": "alert",
     "alert.execution.completed": "alert",
     "alert.execution.failed": "alert",
+    "alert.created": "alert",
+    "alert.updated": "alert",
+    "alert.deleted": "alert",
 }
 TEST_EVENT = "webhook.test"  # beside the contract: sent on request only
 

@@ -16,7 +16,7 @@ import orjson
 import redis
 
 from shared import broker, keys, result_chunks
-from shared.models.alert import AlertRun, Evaluation
+from shared.models.alert_run import AlertRun, Evaluation
 from shared.models.execution import Claim, ExecutionRequest, Told
 from shared.packing import packed
 from shared.redis_sync import Argument, Functions, text, texts, through_outage

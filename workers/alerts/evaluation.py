@@ -13,7 +13,8 @@ from shared.alerts import notice, rule
 from shared.clock import utc_now_iso
 from shared.errors import Unavailable
 from shared.logs import log_event
-from shared.models.alert import Alert, AlertRun, Evaluation, Mode
+from shared.models.alert import Alert, Mode
+from shared.models.alert_run import AlertRun, Evaluation
 from shared.models.channel import TIMEOUT_MAX_S, channels_from_json
 from shared.models.delivery import Lane
 from shared.models.execution import Claim, Status

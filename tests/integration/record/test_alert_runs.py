@@ -9,7 +9,8 @@ import pytest
 import redis
 
 from shared import broker
-from shared.models.alert import AlertRun, Evaluation, Mode
+from shared.models.alert import Mode
+from shared.models.alert_run import AlertRun, Evaluation
 from shared.models.execution import Claim
 from shared.redis_sync import fcall
 from shared.settings import Settings
@@ -179,18 +180,17 @@ class TestLevels:
     def test_each_place_has_a_level_of_its_own(
         self, client: redis.Redis, ledger: Ledger, submit: Submit
     ) -> None:
-        def states() -> list[Any]:
-            found: list[Any] = fcall(client, "read_alert_states", ALERT, "alt_unknown")
-            return [holds for _, holds in found]
+        def places() -> set[bytes]:
+            return {field for field in client.hkeys(STATE) if field.startswith(b"true:")}
 
         assert evaluate(client, ledger, submit, 1, kind="level", source="col_1")
         assert not evaluate(client, ledger, submit, 2, kind="level", source="col_2", holds=False)
         assert not evaluate(client, ledger, submit, 3, kind="level", source="col_1")
         assert evaluate(client, ledger, submit, 4, kind="level", source="")
-        assert states() == [1, 0]
+        assert places() == {b"true:col_1", b"true:"}
         for number, source in enumerate(("col_1", ""), 5):
             evaluate(client, ledger, submit, number, kind="level", source=source, holds=False)
-        assert states() == [0, 0]
+        assert places() == set()
 
 
 @pytest.mark.usefixtures("stored")
