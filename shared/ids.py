@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 
 COLLECTION_PREFIX = "col_"
+ALERT_PREFIX = "alt_"
 
 # Crockford's base 32 without i, l, o, u: no look-alikes, safe in URLs, Lua patterns and file names.
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
@@ -56,7 +57,7 @@ def api_key() -> str:
 
 
 def alert_id() -> str:
-    return "alt_" + _token(16)
+    return ALERT_PREFIX + _token(16)
 
 
 def webhook_id() -> str:

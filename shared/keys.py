@@ -54,16 +54,18 @@
 | kennel:deliveries:<owner id>          | zset   | delivery ids by creation time (ms)            | Lua only          | 30 days, <= 10,000 |
 | kennel:deliveries:<owner id>:<status> | zset   | the same, one each for pending, delivered, failed | Lua only      | 30 days           |
 | kennel:alert_due                      | zset   | "<alert id>" or "<alert id>/<collection id>" by when it is due (ms) | Lua only | permanent, <= scheduled alerts and attachments |
-| kennel:alert_state:<alert id>         | hash   | when it fired last, whether its condition is true | Lua only      | with its alert    |
+| kennel:alert_state:<alert id>         | hash   | when it fired last, where its condition holds | finish            | with its alert    |
 | kennel:lanes                          | zset   | lanes by when to look at them (ms)            | Lua only          | permanent, <= channels |
 | kennel:due:<lane>                     | zset   | deliveries by when they are due (ms)          | Lua only          | permanent, <= 10,000 |
 | kennel:sending:<lane>                 | zset   | deliveries being sent, by lease end (ms)      | Lua only          | permanent, <= 4   |
 | kennel.deliver                        | list   | the Celery queue of wake-ups for senders      | Lua, Celery       | permanent, <= 16  |
 | kennel:deliver_message                | string | the template of such a wake-up                | sweep_deliveries  | permanent         |
+| kennel.alerts                         | list   | the Celery queue of evaluations of alerts     | Lua, Celery       | permanent, <= queue_max |
+| kennel:alert_runs:<namespace id>      | zset   | evaluations of all its alerts by sequence number, <= 10,000 | submit | summary_ttl_s     |
 | kennel:wake:<api process>             | pub/sub| "<execution id> <revision> <status>"          | Lua only          | -                 |
 | kennel:stop:<worker process>          | pub/sub| "<execution id> <epoch>" of what was cancelled | Lua only         | -                 |
 
-`<retriever id>` is `adhoc_<namespace id>` for ad-hoc executions. `<scope>` is a namespace id, or "-" for
+`<retriever id>` is `adhoc_<namespace id>` for ad-hoc executions, and an alert id for its evaluations. `<scope>` is a namespace id, or "-" for
 what belongs to the installation. `<lane>` is "<owner id>/<channel number>". Celery adds its own `_kombu.binding.*` sets (permanent, a few bytes).
 """
 
@@ -127,6 +129,7 @@ LUA = {
     "LANES": "kennel:lanes",
     "LANE_DUE": "kennel:due:",
     "LANE_SENDING": "kennel:sending:",
+    "ALERT_RUNS": "kennel:alert_runs:",
     "DELIVER_QUEUE": "kennel.deliver",
     "DELIVER_MESSAGE": "kennel:deliver_message",
 }

@@ -26,6 +26,9 @@ EVENT_TYPES = (
 HAPPENING = {
     "resource.executed": "retriever",
     "resource.execution_failed": "retriever",
+    "alert.triggered": "alert",
+    "alert.execution.completed": "alert",
+    "alert.execution.failed": "alert",
     "alert.created": "alert",
     "alert.updated": "alert",
     "alert.deleted": "alert",
