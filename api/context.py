@@ -31,6 +31,7 @@ from api.services.resources.namespaces import NamespaceService
 from api.services.resources.retrievers import RetrieverService
 from api.services.webhooks.channels import ChannelReader
 from api.services.webhooks.deliveries import WebhookDeliveryService
+from api.services.webhooks.owned_deliveries import OwnedDeliveries
 from api.services.webhooks.sealing import ChannelVault
 from api.services.webhooks.webhooks import WebhookService
 from api.wakeups import Wakeups
@@ -41,6 +42,7 @@ from shared.outbound.addresses import parse_allow_list
 from shared.outbound.guard import OutboundGuard
 from shared.redis_link import RedisLink
 from shared.settings import Settings
+from shared.stores.alert_runs import AlertRunStore
 from shared.stores.alerts import AlertStore
 from shared.stores.batches import BatchStore
 from shared.stores.books import BookStore
@@ -80,8 +82,10 @@ class ApiContext:
     document_aggregation: DocumentAggregationService
     retriever_service: RetrieverService
     alert_service: AlertService
+    alert_runs: AlertRunStore
     webhook_service: WebhookService
     webhook_deliveries: WebhookDeliveryService
+    deliveries: OwnedDeliveries
     health: HealthService
     deep_health: DeepHealthService
     stats: StatsService
@@ -131,6 +135,7 @@ class ApiContext:
         wakeup = EmbeddingWakeup(EmbeddingRequests(redis))
         channel_reader, channel_vault = _channel_reader(settings), ChannelVault(Vault(settings.data_dir))
         webhook_service = WebhookService(WebhookStore(redis), channel_vault, channel_reader)
+        deliveries = OwnedDeliveries(DeliveryLog(redis), cursors)
         alert_service = AlertService(
             store=alert_store,
             alerts=AlertStore(redis),
@@ -172,8 +177,10 @@ class ApiContext:
             document_changes=DocumentChangeService(collections, collection_service, pool, wakeup),
             retriever_service=retriever_service,
             alert_service=alert_service,
+            alert_runs=AlertRunStore(redis, summary_ttl_s=settings.summary_ttl_s),
             webhook_service=webhook_service,
-            webhook_deliveries=WebhookDeliveryService(webhook_service, DeliveryLog(redis), cursors),
+            webhook_deliveries=WebhookDeliveryService(webhook_service, DeliveryLog(redis), deliveries),
+            deliveries=deliveries,
             health=health,
             deep_health=DeepHealthService(health, redis, pool, settings),
             stats=StatsService(books, namespaces),

@@ -18,6 +18,8 @@ from api.hot import FrontDoor
 from api.middleware import Boundary
 from api.routes import (
     adhoc,
+    alert_deliveries,
+    alert_executions,
     alerts,
     api_keys,
     batch,
@@ -78,6 +80,8 @@ _ROUTERS = (
     executions,
     watch,
     retrievers,
+    alert_executions,
+    alert_deliveries,
     alerts,
     tasks,
 )

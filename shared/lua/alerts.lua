@@ -178,3 +178,37 @@ define('alert_states', function(args)
   for i, alert in ipairs(args) do fired[i] = redis.call('HGET', KEY.ALERT_STATE .. alert, 'last_fired_ms') end
   return fired
 end)
+
+-- list_alert_runs: evaluations of all alerts of a namespace, newest first.
+-- args: namespace, below (sequence, '' = from the newest), offset, limit, summary_ttl_s; returns: as history
+define('list_alert_runs', function(args)
+  local now = now_ms()
+  local first = int(kept_since(now, args[5]))
+  local total, page = page_of_index(KEY.ALERT_RUNS .. args[1], tonumber(args[2]), args[3], args[4], first, '+inf')
+  return lines_of(total, page, now)
+end)
+
+-- read_alert_run: args: execution id
+-- returns: {namespace, alert id, state (members of JSON), line (JSON), finding (JSON or nil)} | nil when there is none
+define('read_alert_run', function(args)
+  local seen = redis.call('HMGET', KEY.RECORD .. args[1], 'namespace', 'alert_id', 'state', 'alert_result')
+  if not seen[2] then return nil end
+  return { seen[1], seen[2], seen[3], stored_line(args[1]) or live_line(args[1], now_ms()), seen[4] }
+end)
+
+-- told_of: how the channels of an alert were told of each of these evaluations.
+-- args: most channels, then alert id and execution id of each …; returns: of each {channel, status, last attempt
+--   (JSON or nil) …}, empty when it told nobody; O(evaluations x channels)
+define('told_of', function(args)
+  local found = {}
+  for i = 2, #args, 2 do
+    local told = {}
+    for channel = 0, tonumber(args[1]) - 1 do
+      local id = delivery_id(event_id({ id = args[i + 1] }), args[i] .. '/' .. channel)
+      local status = redis.call('HGET', KEY.DELIVERY .. id, 'status')
+      if status then append(told, channel, status, redis.call('LINDEX', attempts_key(id), -1)) end
+    end
+    append(found, told)
+  end
+  return found
+end)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -135,6 +135,12 @@ class AlertService:
     async def find(self, namespace_id: str, id_or_name: str) -> Alert:
         """As it is stored. Raises NotFound."""
         return alert_of(await self._store.get(namespace_id, id_or_name))
+
+    async def find_many(self, alert_ids: Collection[str]) -> dict[str, Alert]:
+        """Those that exist, by id."""
+        bodies = await self._store.bodies(sorted(alert_ids))
+        found = [Alert.model_validate_json(body) for body in bodies]
+        return {alert.alert_id: alert for alert in found}
 
     async def page(self, namespace_id: str, request: ListBody, page: Page) -> Listing:
         """Filters and sorts see the stored alert; of its channels only the types."""
