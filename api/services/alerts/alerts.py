@@ -136,6 +136,10 @@ class AlertService:
         """As it is stored. Raises NotFound."""
         return alert_of(await self._store.get(namespace_id, id_or_name))
 
+    async def ids(self, namespace_id: str) -> list[str]:
+        """Every alert of the namespace, newest first."""
+        return await self._store.ids(namespace_id)
+
     async def find_many(self, alert_ids: Collection[str]) -> dict[str, Alert]:
         """Those that exist, by id."""
         bodies = await self._store.bodies(sorted(alert_ids))
@@ -169,7 +173,7 @@ class AlertService:
 
     async def delete_all(self, namespace_id: str) -> None:
         """Every alert of a namespace that is hidden already."""
-        for body in await self._store.bodies(await self._store.ids(namespace_id)):
+        for body in await self._store.bodies(await self.ids(namespace_id)):
             await self._delete(Alert.model_validate_json(body), even_used=True)
 
     async def _delete(self, alert: Alert, *, even_used: bool = False) -> None:

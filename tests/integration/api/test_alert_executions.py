@@ -20,6 +20,7 @@ from shared.stores.ledger import Ledger, Outcome
 from shared.vault import Vault
 from tests.integration.api.answers import ok, places, refused, retriever
 from tests.integration.api.test_alerts import HOOK, SLACK, application, body, constant
+from tests.waiting import wait_until
 
 MATCH = {"document_id": "dune", "score": 0.5, "metadata": {"year": 1965}}
 DETAIL = b',"documents":[]}'
@@ -254,6 +255,36 @@ def test_an_execution_is_seen_in_its_namespace_only_and_goes_with_its_alert(
 def test_an_execution_of_a_retriever_is_none_of_an_alert(api: httpx.Client, alert: str) -> None:
     plain = ok(api.post("/v1/retrievers/watched/execute", json={"inputs": {"query": "a"}}))
     refused(api.get(f"/v1/alerts/executions/{plain['execution_id']}"), 404, "no alert here")
+
+
+def test_an_execution_of_an_alert_is_a_task(api: httpx.Client, alert: str, end: End) -> None:
+    execution_id = started(api, alert)["execution_id"]
+
+    def listed() -> list[str]:
+        tasks = ok(api.post("/v1/tasks/list", params={"limit": 50}))["results"]
+        own = [
+            each for each in tasks if each["additional_data"]["namespace_id"] == api.headers["X-Namespace"]
+        ]
+        return [each["task_id"] for each in own]
+
+    assert listed() == [execution_id]
+    assert ok(api.delete(f"/v1/tasks/{execution_id}"))["success"] is True
+    assert listed() == [execution_id]
+    assert seen(api, {"execution_id": execution_id})["status"] == "cancelled"
+
+
+def test_what_a_namespace_held_goes_with_it(
+    root: httpx.Client, api: httpx.Client, alert: str, redis_client: redis.Redis
+) -> None:
+    ok(api.patch(f"/v1/alerts/{alert}", json={"schedule": {"interval_seconds": 3_600}}))
+    ok(api.post("/v1/collections", json={"collection_name": "novels", "alert_applications": [application()]}))
+    namespace = api.headers["X-Namespace"]
+    assert redis_client.zscore(keys.ALERT_DUE, alert) is not None
+    ok(root.delete(f"/v1/namespaces/{namespace}"))
+    wait_until(lambda: not redis_client.hexists(keys.DELETING, namespace), 10, "the purge to end")
+    assert redis_client.zscore(keys.ALERT_DUE, alert) is None
+    assert list(redis_client.scan_iter(f"*{alert}*")) == []
+    assert list(redis_client.scan_iter(f"kennel:*:alert:{namespace}")) == []
 
 
 # --- whom it told ----------------------------------------------------------------------------------------
