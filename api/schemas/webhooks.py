@@ -134,7 +134,10 @@ EventTypes = Annotated[
 ]
 ResourceTypes = Annotated[
     list[Annotated[Literal["retriever", "alert"], BeforeValidator(_lower)]] | None,
-    Field(max_length=10, description="Events of these only; executions are of `retriever`."),
+    Field(
+        max_length=10,
+        description="Events of these only; executions are of `retriever`, those of alerts of `alert`.",
+    ),
 ]
 ChannelList = Annotated[
     list[Channel], Field(min_length=1, max_length=CHANNELS_MAX, description="Each is told of each event.")

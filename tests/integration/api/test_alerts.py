@@ -535,3 +535,47 @@ def test_what_an_alert_runs_stays_as_long_as_the_alert(api: httpx.Client, watche
     refused(api.delete("/v1/retrievers/plain"), 409)
     ok(api.delete(f"/v1/alerts/{alert['alert_id']}"))
     ok(api.delete("/v1/retrievers/plain"))
+
+
+def test_an_alert_of_another_namespace_cannot_be_attached(
+    root: httpx.Client, api: httpx.Client, watched: str
+) -> None:
+    alert = made(api)
+    other = ok(root.post("/v1/namespaces", json={"namespace_name": f"else-{watched}"}))
+    request = {"collection_name": "novels", "alert_applications": [application(alert["alert_id"])]}
+    elsewhere = {"X-Namespace": other["namespace_id"]}
+    refused(api.post("/v1/collections", headers=elsewhere, json=request), 422, "no alert")
+
+
+def test_webhooks_are_told_of_what_becomes_of_an_alert(
+    root: httpx.Client, api: httpx.Client, watched: str
+) -> None:
+    wanted = ["alert.created", "alert.updated", "alert.deleted"]
+    hook = {"channel": "webhook", "configs": {"url": "https://example.com/in"}}
+    request = {
+        "webhook_name": "alerts",
+        "event_types": wanted,
+        "resource_types": ["alert"],
+        "channels": [hook],
+    }
+    webhook = ok(root.post("/v1/organizations/webhooks", json=request))
+    path = f"/v1/organizations/webhooks/{webhook['webhook_id']}"
+    alert = made(api)
+    changed(api, alert, enabled=False)
+    ok(api.delete(f"/v1/alerts/{alert['alert_id']}"))
+    told = [each["payload"] for each in ok(root.get(f"{path}/deliveries"))["results"]]
+    assert root.delete(path).status_code == 204
+    assert {each["event_type"] for each in told} == set(wanted)
+    by_type = {each["event_type"]: each for each in told}
+    last = by_type["alert.deleted"]
+    assert last.pop("event_id").startswith("evt_")
+    assert last.pop("timestamp") > alert["created_at"]
+    assert last == {
+        "event_type": "alert.deleted",
+        "namespace_id": api.headers["X-Namespace"],
+        "resource_type": "alert",
+        "resource_id": alert["alert_id"],
+        "name": "dune again",
+        "enabled": False,
+    }
+    assert by_type["alert.created"]["enabled"] is True
