@@ -51,7 +51,7 @@ def alert_links(alert: Alert, event_type: str) -> list[Argument]:
 
 def deletion_links(alert: Alert) -> list[Argument]:
     """What delete_alert takes behind the arguments of every kind."""
-    return [CHANNELS_MAX, *_event(alert, "alert.deleted")]
+    return [CHANNELS_MAX, alert.namespace_id, *_event(alert, "alert.deleted")]
 
 
 def attachment_links(attachments: Sequence[Attachment]) -> list[Argument]:

@@ -55,7 +55,7 @@ class TestUsers:
     def test_a_retriever_stays_while_an_alert_runs_it(self, client: redis.Redis) -> None:
         assert delete(client, "retriever", "ret_1") == [b"used", ALERT.encode()]
         assert client.exists(keys.resource("retriever", "ret_1")) == 1
-        assert delete(client, "alert", ALERT, 10, *EVENT) == [b"deleted"]
+        assert delete(client, "alert", ALERT, 10, "ns_1", *EVENT) == [b"deleted"]
         assert delete(client, "retriever", "ret_1") == [b"deleted"]
         assert client.exists(keys.resource("retriever", "ret_1"), "kennel:alerts_of:ret_1") == 0
 
@@ -78,20 +78,24 @@ class TestUsers:
     def test_an_alert_stays_while_it_is_attached(self, client: redis.Redis) -> None:
         create(client, "collection", "col_8", ALERT, 0)
         assert fcall(client, "attached", ALERT) == [b"col_8", b"0"]
-        assert delete(client, "alert", ALERT, 10, *EVENT) == [b"used", b"col_8"]
+        assert delete(client, "alert", ALERT, 10, "ns_1", *EVENT) == [b"used", b"col_8"]
         assert delete(client, "collection", "col_8") == [b"deleted"]
         assert fcall(client, "attached", ALERT) == []
-        assert delete(client, "alert", ALERT, 10, *EVENT) == [b"deleted"]
+        assert delete(client, "alert", ALERT, 10, "ns_1", *EVENT) == [b"deleted"]
 
     def test_a_deleted_alert_leaves_nothing_but_its_fading_history(self, client: redis.Redis) -> None:
         client.zadd(keys.history(ALERT), {"exec_1": 1})
+        client.zadd("kennel:alert_runs:ns_1", {"exec_1": 1, "exec_2": 2})
+        client.expire("kennel:alert_runs:ns_1", 100)
         client.hset(f"kennel:alert_state:{ALERT}", "last_fired_ms", "1")
         fcall(client, "deliver", "evt_1", "alert.triggered", "{}", f"{ALERT}/0", 1000)
         for _ in range(2):
-            assert delete(client, "alert", ALERT, 10, *EVENT) == [b"deleted"]
+            assert delete(client, "alert", ALERT, 10, "ns_1", *EVENT) == [b"deleted"]
         left = {name.decode() for name in client.scan_iter(f"*{ALERT}*")}
         assert left == {keys.history(ALERT), f"kennel:delivery:dlv_1_{ALERT}_0"}
         assert 0 < client.ttl(keys.history(ALERT)) <= 60
+        assert client.zrange("kennel:alert_runs:ns_1", 0, -1) == [b"exec_2"]
+        assert 0 < client.ttl("kennel:alert_runs:ns_1") <= 100
         assert due(client) == {}
         assert client.zcard("kennel:lanes") == 0
 
@@ -139,5 +143,5 @@ class TestEvents:
         client.hset("kennel:subscribers:alert.created", "wh_1/0", "1000")
         for _ in range(2):  # the answer to the first was lost
             create(client, "alert", ALERT, "ret_1", "", 0, *EVENT)
-        delete(client, "alert", ALERT, 10, "evt_2", "alert.deleted", "{}")
+        delete(client, "alert", ALERT, 10, "ns_1", "evt_2", "alert.deleted", "{}")
         assert [each.decode() for each in client.zrange("kennel:deliveries:wh_1", 0, -1)] == ["dlv_1_wh_1_0"]
