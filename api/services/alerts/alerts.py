@@ -114,8 +114,12 @@ class AlertService:
             fields = before.model_dump() | given
             if told:
                 fields |= await self._told(told, self._read(sent, await self._opened(before)))
-            alert = await self._checked(Alert.model_validate(fields))
-            await self._check_attached(alert)
+            alert = Alert.model_validate(fields)
+            if _changes_runs(given):
+                alert = await self._checked(alert)
+                await self._check_attached(alert)
+            else:
+                check_alert(alert)
             return alert.model_dump(mode="json"), None
 
         _, body = await changed(
@@ -244,6 +248,11 @@ def _changes(request: schemas.AlertChange) -> dict[str, Any]:
         for name, value in given.items()
         if value is not None or name in _WITHOUT
     }
+
+
+def _changes_runs(given: Mapping[str, Any]) -> bool:
+    """Whether it must be looked at with its retriever again: else it could not even be switched off."""
+    return bool(given.keys() & {"retriever_id", "inputs", "schedule"} or given.get("enabled"))
 
 
 def _warnings(

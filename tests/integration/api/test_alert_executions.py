@@ -18,6 +18,7 @@ from shared.settings import Settings
 from shared.stores.delivery_queue import DeliveryQueue
 from shared.stores.ledger import Ledger, Outcome
 from shared.vault import Vault
+from tests.contract.models import AlertExecution
 from tests.integration.api.answers import ok, places, refused, retriever
 from tests.integration.api.test_alerts import HOOK, SLACK, application, body, constant
 from tests.waiting import wait_until
@@ -80,7 +81,9 @@ def started(api: httpx.Client, alert: str, **asked: Any) -> dict[str, Any]:
 
 
 def seen(api: httpx.Client, execution: dict[str, Any]) -> dict[str, Any]:
+    """As it is now; every answer is as the contract says."""
     answer: dict[str, Any] = ok(api.get(f"/v1/alerts/executions/{execution['execution_id']}"))
+    assert AlertExecution.model_validate(answer).execution_id == execution["execution_id"]
     return answer
 
 

@@ -379,6 +379,21 @@ def test_a_change_is_checked_as_a_whole(api: httpx.Client, watched: str) -> None
     assert ok(api.get(path)) == alert
 
 
+def test_an_alert_that_no_longer_fits_its_retriever_can_be_switched_off_but_not_on(api: httpx.Client) -> None:
+    def stages(value: Any) -> list[dict[str, Any]]:
+        parameters = {"field": "year", "operator": "gte", "value": value}
+        config = {"stage_id": "attribute_filter", "parameters": parameters}
+        return [{"stage_name": "new_enough", "config": config}]
+
+    ok(api.post("/v1/retrievers", json=retriever("watched", stages=stages("{{INPUT.since}}"))))
+    alert = made(api, inputs={"since": 1900})
+    ok(api.patch("/v1/retrievers/watched", json={"stages": stages(1900)}))
+    assert changed(api, alert, enabled=False, name="old")["enabled"] is False
+    error = refused(api.patch("/v1/alerts/old", json={"enabled": True}), 422, "no input of the retriever")
+    assert places(error) == [["inputs", "since"]]
+    assert changed(api, alert, enabled=True, inputs=None)["enabled"] is True
+
+
 # --- at collections ------------------------------------------------------------------------------------
 
 
