@@ -73,11 +73,11 @@ async def latest_result(context: ApiContext, access: Access, alert: str) -> Aler
     if newest is None:
         raise NotFound(f"the alert {alert!r} has no result yet", code="no_result")
     line = orjson.loads(newest[1])
-    stored = await context.alert_runs.read(line["execution_id"])
-    if stored is not None:
+    try:
         return await alert_execution(context, access, line["execution_id"])
-    [shown] = await _shown(context, [(found, line)])
-    return shown
+    except Gone:  # what is left is its line
+        [shown] = await _shown(context, [(found, line)])
+        return shown
 
 
 async def executions_of(context: ApiContext, access: Access, alert: str, page: Page) -> RunListing:
