@@ -22,9 +22,10 @@ RUN_TASK = "kennel.run"
 EMBED_TASK = "kennel.embed"
 DELIVER_TASK = "kennel.deliver"
 QUEUE_NORMAL = "kennel.normal"
+QUEUE_ALERTS = "kennel.alerts"
 QUEUE_EMBED = "kennel.embed"
 QUEUE_DELIVER = "kennel.deliver"
-QUEUES = (QUEUE_NORMAL,)  # of executions
+QUEUES = (QUEUE_NORMAL, QUEUE_ALERTS)  # of executions
 
 _ID, _SEQ, _SHADOW, _REF = "@ID@", "@SEQ@", "@SHADOW@", "@REF@"
 

@@ -22,3 +22,8 @@ def iso(at_ms: int) -> str:
 
 def utc_now_iso() -> str:
     return iso(now_ms())
+
+
+def instant_ms(text: str) -> int:
+    """Milliseconds since the epoch of what `iso` made."""
+    return round(datetime.fromisoformat(text).timestamp() * 1000)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 
 COLLECTION_PREFIX = "col_"
+ALERT_PREFIX = "alt_"
 
 # Crockford's base 32 without i, l, o, u: no look-alikes, safe in URLs, Lua patterns and file names.
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
@@ -53,6 +54,10 @@ def namespace_id() -> str:
 def api_key() -> str:
     """A secret: `sk_` and 160 bits."""
     return "sk_" + _token(32)
+
+
+def alert_id() -> str:
+    return ALERT_PREFIX + _token(16)
 
 
 def webhook_id() -> str:

@@ -30,8 +30,11 @@
 | kennel:upsert:<digest>:answer         | string | what that upsert was answered (JSON)          | API               | idempotency_ttl_s |
 | kennel:def:<retriever id>:<version>   | string | immutable definition snapshot                 | API               | permanent; result_ttl_s once its retriever is deleted |
 | kennel:retriever:<id>                 | hash   | version, body (JSON)                          | API               | permanent         |
-| kennel:collection:<id>                | hash   | body (JSON)                                   | API               | permanent         |
+| kennel:collection:<id>                | hash   | version, body (JSON), ids of its alerts       | API               | permanent         |
 | kennel:namespace:<id>                 | hash   | body (JSON)                                   | API               | permanent         |
+| kennel:alert:<id>                     | hash   | version, body (JSON, channels sealed), retriever, schedule | Lua only | permanent         |
+| kennel:alerts_of:<retriever id>       | set    | ids of the alerts that run it                 | Lua only          | permanent, <= alerts |
+| kennel:attached:<alert id>            | hash   | collection id -> 1 (on the alert's schedule) or 0 | Lua only      | permanent, <= collections |
 | kennel:names:<kind>:<scope>           | hash   | name -> id, unique within the scope           | API               | permanent         |
 | kennel:ids:<kind>:<scope>             | zset   | ids by creation time (ms)                     | API               | permanent         |
 | kennel:deleting                       | hash   | hidden namespace id -> task id, until purged  | API               | permanent         |
@@ -50,15 +53,19 @@
 | kennel:delivery:<id>:attempts         | list   | how each try went (JSON)                      | Lua only          | with its delivery, <= 50 |
 | kennel:deliveries:<owner id>          | zset   | delivery ids by creation time (ms)            | Lua only          | 30 days, <= 10,000 |
 | kennel:deliveries:<owner id>:<status> | zset   | the same, one each for pending, delivered, failed | Lua only      | 30 days           |
+| kennel:alert_due                      | zset   | "<alert id>" or "<alert id>/<collection id>" by when it is due (ms) | Lua only | permanent, <= scheduled alerts and attachments |
+| kennel:alert_state:<alert id>         | hash   | when it fired last, where its condition holds | finish            | permanent, until its alert is deleted |
 | kennel:lanes                          | zset   | lanes by when to look at them (ms)            | Lua only          | permanent, <= channels |
 | kennel:due:<lane>                     | zset   | deliveries by when they are due (ms)          | Lua only          | permanent, <= 10,000 |
 | kennel:sending:<lane>                 | zset   | deliveries being sent, by lease end (ms)      | Lua only          | permanent, <= 4   |
 | kennel.deliver                        | list   | the Celery queue of wake-ups for senders      | Lua, Celery       | permanent, <= 16  |
 | kennel:deliver_message                | string | the template of such a wake-up                | sweep_deliveries  | permanent         |
+| kennel.alerts                         | list   | the Celery queue of evaluations of alerts     | Lua, Celery       | permanent, <= queue_max |
+| kennel:alert_runs:<namespace id>      | zset   | evaluations of all its alerts by sequence number, <= 10,000 | submit | summary_ttl_s     |
 | kennel:wake:<api process>             | pub/sub| "<execution id> <revision> <status>"          | Lua only          | -                 |
 | kennel:stop:<worker process>          | pub/sub| "<execution id> <epoch>" of what was cancelled | Lua only         | -                 |
 
-`<retriever id>` is `adhoc_<namespace id>` for ad-hoc executions. `<scope>` is a namespace id, or "-" for
+`<retriever id>` is `adhoc_<namespace id>` for ad-hoc executions, and an alert id for its evaluations. `<scope>` is a namespace id, or "-" for
 what belongs to the installation. `<lane>` is "<owner id>/<channel number>". Celery adds its own `_kombu.binding.*` sets (permanent, a few bytes).
 """
 
@@ -74,6 +81,7 @@ DELAYED = "kennel:delayed"
 BOOKS = "kennel:books"
 METRICS = "kennel:metrics"
 WORKERS = "kennel:workers"
+ALERT_DUE = "kennel:alert_due"
 INSTALLATION = "-"
 
 # The prefixes that scripts build keys from; shared/scripts.py hands this table to Lua.
@@ -103,6 +111,11 @@ LUA = {
     "RETRIEVER": "kennel:retriever:",
     "COLLECTION": "kennel:collection:",
     "NAMESPACE": "kennel:namespace:",
+    "ALERT": "kennel:alert:",
+    "ALERTS_OF": "kennel:alerts_of:",
+    "ATTACHED": "kennel:attached:",
+    "ALERT_DUE": ALERT_DUE,
+    "ALERT_STATE": "kennel:alert_state:",
     "DEFINITION": "kennel:def:",
     "DELETING": DELETING,
     "DELETION": "kennel:deletion:",
@@ -116,6 +129,7 @@ LUA = {
     "LANES": "kennel:lanes",
     "LANE_DUE": "kennel:due:",
     "LANE_SENDING": "kennel:sending:",
+    "ALERT_RUNS": "kennel:alert_runs:",
     "DELIVER_QUEUE": "kennel.deliver",
     "DELIVER_MESSAGE": "kennel:deliver_message",
 }
@@ -170,7 +184,7 @@ def deletion(task_id: str) -> str:
 
 
 def resource(kind: str, resource_id: str) -> str:
-    """`kind` is retriever, collection or namespace."""
+    """`kind` is retriever, collection, namespace or alert."""
     return f"kennel:{kind}:{resource_id}"
 
 

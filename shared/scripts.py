@@ -17,6 +17,8 @@ from shared import keys
 _PARTS = (
     "books",
     "record",
+    "deliveries",
+    "alert_runs",
     "submit",
     "claim",
     "heartbeat",
@@ -35,8 +37,8 @@ _PARTS = (
     "resources",
     "embedding",
     "api_keys",
-    "deliveries",
     "webhooks",
+    "alerts",
     "stats",
     "doctor",
 )

@@ -25,10 +25,12 @@ from shared.outbound.guard import OutboundGuard
 from shared.outbound.smtp import parse_smtp_url
 from shared.redis_sync import Functions, connect, text, through_outage
 from shared.settings import Settings
+from shared.stores.alert_reading import AlertReader
 from shared.stores.delivery_queue import DeliveryQueue
 from shared.stores.embedding_requests import EmbeddingTurns
 from shared.stores.ledger import Ledger, Outcome
 from shared.vault import Vault
+from workers.alerts.evaluation import AlertEvaluator
 from workers.deliveries.dispatcher import Dispatcher
 from workers.deliveries.sender import Sender
 from workers.embedding import EmbeddingWorker, ExecutionEmbeddings
@@ -65,7 +67,10 @@ class WorkerProcess:
         self.embedder = Embedder(settings)
         self.embedding_worker = EmbeddingWorker(self.documents, self.embedder)
         self.embedding_turns = EmbeddingTurns(Functions(self._redis))
-        self.deliveries = DeliveryQueue(self._redis, settings, Vault(settings.data_dir))
+        vault = Vault(settings.data_dir)
+        self.deliveries = DeliveryQueue(self._redis, settings, vault)
+        self.alerts = AlertReader(self._redis)
+        self._evaluator = AlertEvaluator(self.alerts, vault)
         self.dispatcher = Dispatcher(
             self.deliveries, _sender(settings).send, settings, lambda: self.keeper.stopping
         )
@@ -84,7 +89,7 @@ class WorkerProcess:
         self.meter.observe(QUEUE_WAIT, claim.waited_ms / 1000)
         begun = time.monotonic()
         try:
-            outcome = self._outcome(run)
+            outcome = self._evaluated(claim, self._outcome(run), begun)
             run.close()
             written, following = self.ledger.finish(
                 claim, outcome, claim_next=claim_next(), told=run.untold()
@@ -112,6 +117,8 @@ class WorkerProcess:
             Stop: as the pipeline. Unavailable: Redis was away for long; that is no fault of the execution.
         """
         try:
+            if run.claim.alert and run.claim.alert.problem:
+                raise StageError(run.claim.alert.problem)
             definition = self._definitions.get(run.claim)
             pipeline = Pipeline(
                 run,
@@ -138,6 +145,13 @@ class WorkerProcess:
             return failed_before_start(
                 run.claim, f"unexpected {type(error).__name__}; the worker's log says where"
             )
+
+    def _evaluated(self, claim: Claim, outcome: Outcome, begun: float) -> Outcome:
+        """With what it means for the alert that it evaluates, if any; `begun` is monotonic (s)."""
+        if claim.alert is None:
+            return outcome
+        took_ms = claim.spent_ms + round((time.monotonic() - begun) * 1000)
+        return self._evaluator.evaluated(claim, claim.alert, outcome, took_ms=took_ms)
 
     def _let_go(self, run: Run, reason: Exception) -> None:
         """The run ends here without an outcome of its own."""

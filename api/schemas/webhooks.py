@@ -133,8 +133,11 @@ EventTypes = Annotated[
     Field(min_length=1, max_length=100, description=f"Of {', '.join(HAPPENING)}."),
 ]
 ResourceTypes = Annotated[
-    list[Annotated[Literal["retriever"], BeforeValidator(_lower)]] | None,
-    Field(max_length=10, description="Events of these only; executions are of `retriever`."),
+    list[Annotated[Literal["retriever", "alert"], BeforeValidator(_lower)]] | None,
+    Field(
+        max_length=10,
+        description="Events of these only; executions are of `retriever`, those of alerts of `alert`.",
+    ),
 ]
 ChannelList = Annotated[
     list[Channel], Field(min_length=1, max_length=CHANNELS_MAX, description="Each is told of each event.")

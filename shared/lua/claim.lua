@@ -9,9 +9,11 @@ end
 
 -- What the claimer needs to run it.
 local function claimed(record)
-  local more = redis.call('HMGET', KEY.RECORD .. record.id, 'namespace', 'version', 'request', 'definition', 'events')
+  local more = redis.call('HMGET', KEY.RECORD .. record.id, 'namespace', 'version', 'request', 'definition', 'events',
+    'alert')
   return { 'claimed', record.id, int(record.epoch), int(record.attempts), int(record.spent_ms), record.retriever,
-    more[2], more[1], more[3], more[4] or '', int(record.retries or 0), int(waited_ms(record)), more[5] or '' }
+    more[2], more[1], more[3], more[4] or '', int(record.retries or 0), int(waited_ms(record)), more[5] or '',
+    more[6] or '' }
 end
 
 -- A doubled message must not shorten the wait for a retry (see retry.lua).
@@ -40,7 +42,8 @@ end
 
 -- args: id, nonce, worker, lease_ms
 -- returns: {'claimed', id, epoch, attempts, spent_ms, retriever, version, namespace, request, definition or '',
---            retries, waited_ms, '1' when somebody follows its events, else ''}
+--            retries, waited_ms, '1' when somebody follows its events, else '',
+--            alert (JSON) that it evaluates or ''}
 --            the same again for the same nonce: the first answer may have been lost
 --          {'busy'} somebody runs it | {'terminal'} it has ended | {'missing'}
 --          {'waiting'} until it is tried again

@@ -109,18 +109,28 @@ local function deliver(event, lanes, now)
   return ids
 end
 
+-- Both follow from the execution. An alert that fires takes the first for that.
+local function event_id(record) return 'evt_' .. string.gsub(record.id, '^exec_', '') end
+local function end_event_id(record) return event_id(record) .. (record.alert_id and '_end' or '') end
+
+local function end_event_type(record)
+  local is_executed = record.status == 'completed' or record.status == 'degraded'
+  if record.alert_id then return is_executed and 'alert.execution.completed' or 'alert.execution.failed' end
+  return is_executed and 'resource.executed' or 'resource.execution_failed'
+end
+
 -- The end of an execution (see close). Every execution that was accepted ends with exactly one event.
 announce = function(record, now)
-  local is_executed = record.status == 'completed' or record.status == 'degraded'
-  local event_type = is_executed and 'resource.executed' or 'resource.execution_failed'
+  local event_type = end_event_type(record)
   local lanes = redis.call('HGETALL', KEY.SUBSCRIBERS .. event_type)
   if #lanes == 0 then return end
-  local event = { id = 'evt_' .. string.gsub(record.id, '^exec_', ''), type = event_type }
+  local event = { id = end_event_id(record), type = event_type }
   event.payload = '{"event_id":"' .. event.id
     .. '","event_type":"' .. event_type
     .. '","timestamp":"' .. iso(now)
     .. '","namespace_id":"' .. redis.call('HGET', KEY.RECORD .. record.id, 'namespace')
-    .. '","resource_type":"retriever","resource_id":"' .. record.retriever
+    .. '","resource_type":"' .. (record.alert_id and 'alert' or 'retriever')
+    .. '","resource_id":"' .. (record.alert_id or record.retriever)
     .. '","execution_id":"' .. record.id
     .. '","status":"' .. record.status
     .. '","error":' .. (record.error or 'null')

@@ -9,11 +9,11 @@ local function with_expiry(state, until_ms, rev)
 end
 
 -- It outlives the result, as its tombstone; outside of the history there is none.
-local function extend_summary(id, retriever, until_ms, keep_s, summary_ttl_s)
+local function extend_summary(id, owner, until_ms, keep_s, summary_ttl_s)
   local key = KEY.SUMMARY .. id
   local summary = redis.call('GET', key)
   if not summary then return end
-  local is_listed = redis.call('ZSCORE', history_key({ retriever = retriever }), id)
+  local is_listed = redis.call('ZSCORE', history_key(owner), id)
   summary = string.gsub(summary, SUMMARY_EXPIRY, '%1' .. int(until_ms), 1)
   redis.call('SET', key, summary, 'EX', is_listed and summary_ttl_s or keep_s)
 end
@@ -21,7 +21,8 @@ end
 define('extend', function(args)
   local id, keep_ms = args[1], tonumber(args[2]) * 1000
   local key = KEY.RECORD .. id
-  local status, rev, state, retriever = unpack(redis.call('HMGET', key, 'status', 'rev', 'state', 'retriever'))
+  local status, rev, state, retriever, alert = unpack(redis.call('HMGET', key, 'status', 'rev', 'state', 'retriever',
+    'alert_id'))
   if not status then return { 'missing' } end
   if not TERMINAL[status] then return { 'open', status } end
   if redis.call('PTTL', key) >= keep_ms then
@@ -33,6 +34,6 @@ define('extend', function(args)
   for _, name in ipairs({ key, KEY.DOCUMENTS .. id, KEY.CHECKPOINT .. id }) do
     redis.call('PEXPIREAT', name, int(until_ms))
   end
-  extend_summary(id, retriever, until_ms, args[2], args[3])
+  extend_summary(id, { retriever = retriever, alert_id = alert or nil }, until_ms, args[2], args[3])
   return { 'extended', rev, status, iso(until_ms) }
 end)

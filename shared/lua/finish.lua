@@ -3,6 +3,7 @@
 --   result_ttl_s, summary_ttl_s, history_max,
 --   queue to claim from next ('' = none), nonce, worker, lease_ms, tries, profile (JSON, '' = none),
 --   how many of the next args tell of events, then those as in progress,
+--   how many of the next args say what an alert came to, then those (see `evaluated` in alert_runs.lua),
 --   result documents, in chunks (shared/result_chunks.py), when they are more than `detail` holds …
 -- returns: {'finished'} | {'already'} this attempt had finished it
 --   | {'lost'} another attempt owns it, or it was cancelled,
@@ -26,6 +27,12 @@ local function store_documents(id, args, first, ttl_s)
   redis.call('EXPIRE', key, ttl_s)
 end
 
+-- As many args as the number at `at` says, and the place behind them.
+local function counted(args, at)
+  local count = tonumber(args[at])
+  return { unpack(args, at + 1, at + count) }, at + count + 1
+end
+
 define('finish', function(args)
   local record = load(args[1])
   local now = now_ms()
@@ -41,9 +48,11 @@ define('finish', function(args)
   record.done = tonumber(args[5])
   record.figures = args[7]
   local retention = retention_from(args, 8)
-  local first_document = 18 + tonumber(args[17])
+  local told, behind = counted(args, 17)
+  local evaluation, first_document = counted(args, behind)
   if #args >= first_document then store_documents(record.id, args, first_document, retention.result_ttl_s) end
   local result = { detail = args[6], next = claim and claim[2], profile = args[16] ~= '' and args[16] or nil }
-  close(record, now, retention, result, { unpack(args, 18, first_document - 1) })
+  if #evaluation > 0 then evaluated(record, evaluation, now, result) end
+  close(record, now, retention, result, told)
   return answer('finished', claim)
 end)

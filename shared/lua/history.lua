@@ -3,12 +3,14 @@
 --   first and last sequence to look at ('-inf' and '+inf' = all), summary_ttl_s: what is older is not listed
 -- returns: total, then sequence and line (JSON) of each; O(offset + limit), for processing O(all running)
 
--- `wanted` has the retrievers as its keys.
+-- `wanted` has the retrievers as its keys, or alerts: in their history are their own executions.
 local function running_of(wanted)
   local found = {}
   for _, id in ipairs(redis.call('ZRANGE', KEY.LEASES, 0, -1)) do
-    local seen = redis.call('HMGET', KEY.RECORD .. id, 'retriever', 'status', 'order')
-    if seen[1] and wanted[seen[1]] and seen[2] == 'processing' then found[#found + 1] = { id, tonumber(seen[3]) } end
+    local seen = redis.call('HMGET', KEY.RECORD .. id, 'retriever', 'status', 'order', 'alert_id')
+    if seen[1] and wanted[seen[4] or seen[1]] and seen[2] == 'processing' then
+      found[#found + 1] = { id, tonumber(seen[3]) }
+    end
   end
   table.sort(found, function(a, b) return a[2] > b[2] end)
   return found

@@ -53,9 +53,9 @@ local function next_sequence(now)
 end
 
 local FIELDS = { 'status', 'namespace', 'retriever', 'queue', 'shadow', 'stage', 'first_stage', 'nonce', 'watchers',
-  'figures', 'about', 'next', 'batch', 'events', 'epoch', 'attempts', 'rev', 'seq', 'order', 'created_ms', 'started_ms',
-  'claimed_ms', 'spent_ms', 'done', 'written', 'told', 'retries', 'retry_ms' }
-local FIRST_NUMBER = 15
+  'figures', 'about', 'next', 'batch', 'events', 'alert_id', 'epoch', 'attempts', 'rev', 'seq', 'order', 'created_ms',
+  'started_ms', 'claimed_ms', 'spent_ms', 'done', 'written', 'told', 'retries', 'retry_ms' }
+local FIRST_NUMBER = 16
 
 -- The record's small fields as a table, or nil. One HMGET; head, detail and request are not read.
 local function load(id)
@@ -232,10 +232,16 @@ local function line_of(id, retriever, status, created_ms, completed_ms, expires_
     .. ',' .. rest .. '}'
 end
 
+-- What of a line never changes; of an evaluation also what it evaluates, as its record says.
+local function about_of(record)
+  if not record.alert_id then return record.about end
+  return record.about .. ',"alert":' .. redis.call('HGET', KEY.RECORD .. record.id, 'alert')
+end
+
 -- The line of an ended execution as it is stored: without the names, which are the same in all.
 local function summary_of(record, now)
   return table.concat({ record.retriever, record.status, int(record.created_ms), int(record.completed_ms),
-    int(record.expires_ms), int(duration_ms(record, now)), int(record.done), record.figures .. ',' .. record.about }, ' ')
+    int(record.expires_ms), int(duration_ms(record, now)), int(record.done), record.figures .. ',' .. about_of(record) }, ' ')
 end
 
 local SUMMARY_PATTERN = '^(%S+) (%S+) (%d+) (%d+) (%d+) (%d+) (%d+) (.*)$'
@@ -256,13 +262,23 @@ local function live_line(id, now)
   local record = load(id)
   if not record or not record.about then return nil end
   return line_of(id, record.retriever, record.status, record.created_ms, nil, nil, duration_ms(record, now),
-    record.done,     record.figures .. ',' .. record.about)
+    record.done, record.figures .. ',' .. about_of(record))
 end
 
--- The history of a retriever is its newest history_max executions, in one list of all and one for each status but
--- processing: those are few, and all of them are in the leases. Every list is a part of the first.
+-- The history of a retriever, or of an alert, is its newest history_max executions, in one list of all and one for
+-- each status but processing: those are few, and all of them are in the leases. Every list is a part of the first.
 local function history_key(record, status)
-  return KEY.HISTORY .. record.retriever .. (status and ':' .. status or '')
+  return KEY.HISTORY .. (record.alert_id or record.retriever) .. (status and ':' .. status or '')
+end
+
+local ALERT_RUNS_MAX = 10000
+
+-- The evaluations of all alerts of a namespace, the newest of them.
+local function list_alert_run(record, retention)
+  local key = KEY.ALERT_RUNS .. record.namespace
+  redis.call('ZADD', key, int(record.order), record.id)
+  redis.call('EXPIRE', key, retention.summary_ttl_s)
+  redis.call('ZREMRANGEBYRANK', key, 0, -1 - ALERT_RUNS_MAX)
 end
 
 local function leave_history(record, status)
@@ -297,6 +313,7 @@ local function enter_history(record, retention)
     for i = 1, #oldest, 2 do forget(key, oldest[i]) end
   end
   enter_status(record)
+  if record.alert_id then list_alert_run(record, retention) end
 end
 
 -- How long things are kept, read from three arguments starting at `at`.
@@ -312,7 +329,8 @@ local KEPT = { 'namespace', 'retriever', 'version', 'epoch', 'head' }
 local announce
 
 -- The one way into a terminal status, which the caller has set on the record.
--- `result` may have detail, profile and next; without a detail the last published one stays. `told` as in change.
+-- `result` may have detail, profile, next, and what an alert came to (alert_runs.lua); without a detail the last
+-- published one stays. `told` as in change.
 local function close(record, now, retention, result, told)
   record.completed_ms = now
   record.expires_ms = now + retention.result_ttl_s * 1000
@@ -322,6 +340,7 @@ local function close(record, now, retention, result, told)
   local fields = {}
   for i, value in ipairs(redis.call('HMGET', key, unpack(KEPT))) do append(fields, KEPT[i], value) end
   for name, value in pairs(result) do append(fields, name, value) end
+  if record.alert_id then append(fields, 'alert_id', record.alert_id, 'alert', redis.call('HGET', key, 'alert')) end
   redis.call('DEL', key)
   change(record, fields, told)
   redis.call('EXPIRE', key, retention.result_ttl_s)

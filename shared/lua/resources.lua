@@ -1,12 +1,14 @@
--- Named resources (namespaces, collections, retrievers): created and deleted whole, names unique in a scope.
+-- Named resources (namespaces, collections, retrievers, alerts): created and deleted whole, names unique in a scope.
 -- Every function may be called again with the same arguments: the API resends after a broken connection.
+-- Each kind has its own create_<kind>, update_<kind> and delete_<kind>; those of kinds that use one another are in
+-- alerts.lua and take more arguments behind these.
 
--- create_resource: args: record key, names key, ids key, parent record key ('' = none), id, name, created_ms,
+-- create_<kind>: args: record key, names key, ids key, parent record key ('' = none), id, name, created_ms,
 --   body, version, definition key ('' = none), definition, most resources of this kind in the scope
 -- returns: {'created'} (again for the same id and body) | {'exists'} the id is in use, as an id or as a name
 --   | {'deleting'} what had the id is still being purged | {'taken', id of the owner of the name}
 --   | {'orphan'} the parent is gone | {'full'}
-define('create_resource', function(args)
+local function create_resource(args)
   local existing = redis.call('HGET', args[1], 'body')
   if existing then return { existing == args[8] and 'created' or 'exists' } end
   if redis.call('HEXISTS', KEY.DELETING, args[5]) == 1 then return { 'deleting' } end
@@ -20,7 +22,8 @@ define('create_resource', function(args)
   redis.call('ZADD', args[3], args[7], args[5])
   if args[10] ~= '' then redis.call('SET', args[10], args[11]) end
   return { 'created' }
-end)
+end
+local CREATE_ARGS = 12
 
 -- find_resource: one of a scope, by its id or else its name.
 -- args: record key prefix, names key, ids key, id or name, '1' to read the definition too
@@ -45,12 +48,12 @@ define('read_resources', function(args)
   return bodies
 end)
 
--- update_resource: a new body, if the version is still the one that the caller has read.
+-- update_<kind>: a new body, if the version is still the one that the caller has read.
 -- args: record key, names key, id, old name, new name, old version, body, old definition key ('' = none),
 --   new definition key, new definition, how long the old definition lives on (s)
 -- returns: {'updated'} (again for the same body) | {'stale'} somebody was faster | {'missing'}
 --   | {'taken', id of the owner of the name}
-define('update_resource', function(args)
+local function update_resource(args)
   local version, body = unpack(redis.call('HMGET', args[1], 'version', 'body'))
   if not version then return { 'missing' } end
   local following = int(tonumber(args[6]) + 1)
@@ -66,16 +69,24 @@ define('update_resource', function(args)
     redis.call('EXPIRE', args[8], args[11])
   end
   return { 'updated' }
-end)
+end
+local UPDATE_ARGS = 11
 
--- delete_resource: args: record key, names key, ids key, id, name, ttl_s, keys that live on for ttl_s …
--- returns: 1 when it was there, else 0
-define('delete_resource', function(args)
+-- delete_<kind>: args: record key, names key, ids key, id, name, '1' = also when another resource uses it,
+--   ttl_s, keys that live on for ttl_s …
+-- returns: {'deleted'}, also when it was gone | {'used', id of what uses it …}
+local function delete_resource(args)
   if redis.call('HGET', args[2], args[5]) == args[4] then redis.call('HDEL', args[2], args[5]) end
   redis.call('ZREM', args[3], args[4])
-  for i = 7, #args do redis.call('EXPIRE', args[i], args[6]) end
-  return redis.call('DEL', args[1])
-end)
+  for i = 8, #args do redis.call('EXPIRE', args[i], args[7]) end
+  redis.call('DEL', args[1])
+  return { 'deleted' }
+end
+
+define('create_namespace', create_resource)
+define('update_namespace', update_resource)
+define('create_retriever', create_resource)
+define('update_retriever', update_resource)
 
 -- hide_namespace: from now on it is not found; what it held is purged later.
 -- args: record key, names key, ids key, id, name, task id

@@ -4,6 +4,7 @@
 --   idempotency digest ('' = none), body digest, idempotency_ttl_s, queue_max, summary_ttl_s, history_max,
 --   definition ('' = the retriever's own; else an ad-hoc execution, which keeps it until it ends),
 --   '1' to keep its events from the beginning, else '',
+--   alert id ('' = none; else it evaluates that alert, in whose history it stands) and alert (JSON),
 --   collection ids that must exist …
 -- returns: {'accepted', rev, status, state, position in the queue}
 --                                             stored; asked again with the same id, the same answer, '' as position
@@ -30,7 +31,7 @@ local function submit(args, batch)
     end
   end
   if is_stale(args[2], args[3], args[4], args[21]) then return { 'stale' } end
-  for i = 23, #args do
+  for i = 25, #args do
     if redis.call('EXISTS', KEY.COLLECTION .. args[i]) == 0 then return { 'no_collection', args[i] } end
   end
   local depth = redis.call('ZCARD', KEY.PENDING .. args[5])
@@ -40,7 +41,8 @@ local function submit(args, batch)
   local sequence = next_sequence(now)
   local record = {
     id = id, retriever = args[3], queue = args[5], shadow = args[10], status = 'pending', rev = 1, attempts = 0,
-    done = 0, created_ms = now, seq = sequence, order = sequence,
+    done = 0, created_ms = now, seq = sequence, order = sequence, namespace = args[2],
+    alert_id = args[23] ~= '' and args[23] or nil,
   }
   local state = state_of(record)
   redis.call('HSET', KEY.RECORD .. id, 'status', 'pending', 'rev', '1', 'state', state, 'epoch', '0', 'attempts', '0',
@@ -48,6 +50,7 @@ local function submit(args, batch)
     'head', args[7], 'detail', args[8], 'first_stage', args[9], 'shadow', args[10], 'figures', args[11],
     'about', args[12], 'seq', int(sequence), 'order', int(sequence), 'created_ms', int(now), 'spent_ms', '0', 'done', '0')
   if args[21] ~= '' then redis.call('HSET', KEY.RECORD .. id, 'definition', args[21]) end
+  if record.alert_id then redis.call('HSET', KEY.RECORD .. id, 'alert_id', args[23], 'alert', args[24]) end
   if batch then redis.call('HSET', KEY.RECORD .. id, 'batch', batch) end
   if args[14] ~= '' then redis.call('HSET', KEY.RECORD .. id, 'watchers', args[14]) end
   if args[22] ~= '' then open_events(id, 1, state) end

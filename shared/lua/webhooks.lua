@@ -28,18 +28,23 @@ define('put_webhook', function(args)
   return 'stored'
 end)
 
+-- What waits to be sent for an owner of channels is dropped, and what was sent forgotten.
+local function forget_deliveries(owner, channels)
+  for channel = 0, channels - 1 do
+    local lane = owner .. '/' .. channel
+    redis.call('DEL', due_key(lane), sending_key(lane))
+    redis.call('ZREM', KEY.LANES, lane)
+  end
+  redis.call('DEL', deliveries_key(owner), deliveries_key(owner, 'pending'), deliveries_key(owner, 'delivered'),
+    deliveries_key(owner, 'failed'), KEY.HEALTH .. owner)
+end
+
 -- delete_webhook: nothing is sent for it from now on; its deliveries are forgotten.
 -- args: id, number of its channels; returns: 1 when it was there, else 0
 define('delete_webhook', function(args)
   local id = args[1]
   unsubscribe(KEY.WEBHOOK .. id)
-  for channel = 0, tonumber(args[2]) - 1 do
-    local lane = id .. '/' .. channel
-    redis.call('DEL', due_key(lane), sending_key(lane))
-    redis.call('ZREM', KEY.LANES, lane)
-  end
-  redis.call('DEL', deliveries_key(id), deliveries_key(id, 'pending'), deliveries_key(id, 'delivered'),
-    deliveries_key(id, 'failed'), KEY.HEALTH .. id)
+  forget_deliveries(id, tonumber(args[2]))
   redis.call('ZREM', KEY.WEBHOOKS, id)
   return redis.call('DEL', KEY.WEBHOOK .. id)
 end)

@@ -9,7 +9,18 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 SECONDS_MAX = 2_592_000  # 30 days: the longest cooldown and the longest interval
+INTERVAL_MIN_S = 60
+SYSTEM_INTERVAL_S = 60  # of a system alert without a schedule
 PRIORITY_MAX = 1_000
+ATTACHED_MAX = 20  # alerts at one collection: each document written there starts that many runs
+
+# The system conditions that have a metric here, with their parameters: (default, least, greatest).
+SYSTEM_PARAMETERS: Mapping[str, Mapping[str, tuple[float, float, float]]] = {
+    # The longest wait in a queue of executions, or no worker online.
+    "task_queue_degraded": {"max_wait_seconds": (60, 1, SECONDS_MAX)},
+    # The share that failed of the executions that ended since the last look.
+    "batch_error_rate": {"error_rate_threshold": (0.1, 0, 1), "min_count": (10, 1, 1_000_000)},
+}
 
 
 class Mode(StrEnum):
@@ -45,6 +56,11 @@ class SystemCondition(_Part):
 
     type: str
     params: Mapping[str, Any] = {}
+
+    def parameter(self, name: str) -> float:
+        """As given, else the default."""
+        default, _, _ = SYSTEM_PARAMETERS[self.type][name]
+        return float(self.params.get(name, default))
 
 
 class Mapped(_Part):
@@ -95,3 +111,19 @@ class Alert(_Part):
     metadata: Mapping[str, Any] | None = None
     created_at: str
     updated_at: str
+
+
+def attachments_of(collection: Mapping[str, Any], mode: Mode) -> tuple[Attachment, ...]:
+    """Those of a collection's body that run in this mode, higher priority first."""
+    found = [each for each in all_attachments(collection) if each.execution_mode == mode]
+    return tuple(sorted(found, key=lambda each: -each.priority))
+
+
+def all_attachments(collection: Mapping[str, Any]) -> tuple[Attachment, ...]:
+    """Those of a collection's body, in its order."""
+    return tuple(_attachment(each) for each in collection.get("alert_applications", ()))
+
+
+def _attachment(application: Mapping[str, Any]) -> Attachment:
+    mappings = [{"input_key": each["input_key"], **each["source"]} for each in application["input_mappings"]]
+    return Attachment.model_validate({**application, "input_mappings": mappings})

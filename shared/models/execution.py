@@ -9,6 +9,8 @@ from typing import Any, Literal
 
 import orjson
 
+from shared.models.alert_run import AlertRun
+
 
 class Status(StrEnum):
     """The statuses of an execution and where each can go."""
@@ -76,6 +78,7 @@ class Claim:
     retries: int = 0  # attempts before this one that ended with an error that may pass
     waited_ms: int = 0  # in the queue, by the clock of Redis
     is_followed: bool = False  # somebody follows its events already
+    alert: AlertRun | None = None  # what it evaluates
 
 
 StageEventType = Literal["stage_start", "stage_complete", "stage_error"]

@@ -1,4 +1,4 @@
-"""A named thing of the installation as Redis keeps it: a namespace, a collection, a retriever."""
+"""A named thing of the installation as Redis keeps it: a namespace, a collection, a retriever, an alert."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import orjson
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """One stored resource. `body` is the JSON object that a GET answers."""
+    """One stored resource. `body` is the JSON object that a GET answers; of an alert, `Alert`."""
 
     resource_id: str
     version: int

@@ -23,7 +23,16 @@ EVENT_TYPES = (
     *("annotation.created", "annotation.updated", "annotation.deleted"),
     *("resource.executed", "resource.execution_failed", "manifest.apply.resource_state"),
 )
-HAPPENING = {"resource.executed": "retriever", "resource.execution_failed": "retriever"}
+HAPPENING = {
+    "resource.executed": "retriever",
+    "resource.execution_failed": "retriever",
+    "alert.triggered": "alert",
+    "alert.execution.completed": "alert",
+    "alert.execution.failed": "alert",
+    "alert.created": "alert",
+    "alert.updated": "alert",
+    "alert.deleted": "alert",
+}
 TEST_EVENT = "webhook.test"  # beside the contract: sent on request only
 
 WEBHOOKS_MAX = 100

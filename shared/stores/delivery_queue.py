@@ -7,13 +7,14 @@ from typing import Literal
 
 import redis
 
-from shared import broker
+from shared import broker, ids
 from shared.clock import utc_now_iso
 from shared.models.channel import Channel, channels_from_json
 from shared.models.delivery import Attempt, TakenDelivery, parse_lane
 from shared.models.webhook import Webhook
 from shared.redis_sync import fcall, text, through_outage
 from shared.settings import Settings
+from shared.stores.alert_reading import AlertReader
 from shared.stores.webhooks import put_arguments
 from shared.vault import Vault
 
@@ -30,6 +31,7 @@ class DeliveryQueue:
         self._client = client
         self._settings = settings
         self._vault = vault
+        self._alerts = AlertReader(client)
 
     def take(self) -> TakenDelivery | None:
         """What to send next; None when nothing is due. Raises RedisError when Redis is away."""
@@ -87,10 +89,10 @@ class DeliveryQueue:
         Raises:
             Unavailable: the key of the sealed channels is away. RedisError: Redis is.
         """
-        found = self._webhook(taken.lane.owner_id)
-        if found is None or not found[1].is_active:
+        sealed = self._sealed_channels(taken.lane.owner_id)
+        if sealed is None:
             return None
-        channels: Sequence[Channel] = channels_from_json(self._vault.unseal(found[1].sealed_channels))
+        channels: Sequence[Channel] = channels_from_json(self._vault.unseal(sealed))
         return channels[taken.lane.channel] if taken.lane.channel < len(channels) else None
 
     def pause(self, webhook_id: str, reason: str) -> None:
@@ -103,6 +105,14 @@ class DeliveryQueue:
             paused = webhook.paused(at=utc_now_iso(), reason=reason)
             if text(fcall(self._client, "put_webhook", *put_arguments(paused, (), version))) == "stored":
                 return
+
+    def _sealed_channels(self, owner_id: str) -> str | None:
+        """None when the owner is gone, or a webhook that is switched off. What an alert told, it told."""
+        if owner_id.startswith(ids.ALERT_PREFIX):
+            alert = self._alerts.find([owner_id]).get(owner_id)
+            return alert.sealed_channels if alert else None
+        found = self._webhook(owner_id)
+        return found[1].sealed_channels if found and found[1].is_active else None
 
     def _webhook(self, webhook_id: str) -> tuple[int, Webhook] | None:
         reply = fcall(self._client, "read_webhook", webhook_id)

@@ -41,6 +41,8 @@ class Submission:
     watcher: str = ""
     definition: bytes = b""  # ad-hoc only
     stream: bool = False  # keep its events from the beginning
+    alert_id: str = ""  # what it evaluates
+    alert: bytes = b""  # an AlertRun
     idempotency_digest: str = ""
     body_digest: str = ""
     place: BatchPlace | None = None  # the batch that it is a line of
@@ -183,7 +185,7 @@ class ExecutionStore:
             submission.namespace_id,
             submission.retriever_id,
             submission.version,
-            broker.QUEUE_NORMAL,
+            broker.QUEUE_ALERTS if submission.alert_id else broker.QUEUE_NORMAL,
             submission.request,
             submission.head,
             packed(submission.detail),
@@ -201,6 +203,8 @@ class ExecutionStore:
             settings.history_max,
             submission.definition,
             "1" if submission.stream else "",
+            submission.alert_id,
+            submission.alert,
             *submission.collection_ids,
         )
 

@@ -16,6 +16,7 @@ import orjson
 import redis
 
 from shared import broker, keys, result_chunks
+from shared.models.alert_run import AlertRun, Evaluation
 from shared.models.execution import Claim, ExecutionRequest, Told
 from shared.packing import packed
 from shared.redis_sync import Argument, Functions, text, texts, through_outage
@@ -40,6 +41,7 @@ class Outcome:
     figures: bytes
     documents: Sequence[bytes] = ()  # the whole result, when it is more than the page in `detail`
     profile: bytes = b""  # what each stage did, for estimates: see StageProfile
+    evaluation: Evaluation | None = None  # of an alert
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +185,7 @@ class Ledger:
         Returns (written by this attempt, the next claim or None).
         """
         nonce = secrets.token_hex(8)
-        events = _arguments(told)
+        events, evaluation = _arguments(told), _evaluated(outcome.evaluation)
         reply = self._call(
             "finish",
             claim.execution_id,
@@ -194,7 +196,7 @@ class Ledger:
             packed(outcome.detail),
             outcome.figures,
             *self._retention,
-            broker.QUEUE_NORMAL if claim_next else "",
+            _queue_of(claim) if claim_next else "",
             nonce,
             self._process,
             self._settings.lease_ms,
@@ -202,6 +204,8 @@ class Ledger:
             outcome.profile,
             len(events),
             *events,
+            len(evaluation),
+            *evaluation,
             *result_chunks.packed(outcome.documents),
         )
         return text(reply[0]) != "lost", _claim(reply[1:])
@@ -284,11 +288,31 @@ def _arguments(told: Told) -> list[Argument]:
     return [told.first, *(part for event in told.events for part in (event.type, event.members))]
 
 
+def _queue_of(claim: Claim) -> str:
+    return broker.QUEUE_ALERTS if claim.alert else broker.QUEUE_NORMAL
+
+
+def _evaluated(evaluation: Evaluation | None) -> list[Argument]:
+    """As finish takes it; nothing for what evaluates no alert."""
+    if evaluation is None:
+        return []
+    return [
+        evaluation.finding,
+        int(evaluation.holds),
+        evaluation.kind,
+        evaluation.source,
+        evaluation.cooldown_s * 1000,
+        "" if evaluation.renotify_s is None else evaluation.renotify_s * 1000,
+        evaluation.payload,
+        *_flattened(evaluation.lanes),
+    ]
+
+
 def _claim(reply: Sequence[bytes]) -> Claim | None:
     if not reply or text(reply[0]) != "claimed":
         return None
     _, execution_id, epoch, attempt, spent_ms, retriever_id, version, namespace_id, *more = reply
-    request, definition, retries, waited_ms, followed = more
+    request, definition, retries, waited_ms, followed, alert = more
     return Claim(
         text(execution_id),
         int(epoch),
@@ -302,4 +326,5 @@ def _claim(reply: Sequence[bytes]) -> Claim | None:
         int(retries),
         int(waited_ms),
         followed == b"1",
+        AlertRun.from_json(alert) if alert else None,
     )

@@ -1,4 +1,4 @@
-"""Namespaces, collections and retrievers in Redis: one class for all three.
+"""Namespaces, collections, retrievers and alerts in Redis: one class for all of them.
 
 Names are unique within a scope (a namespace's id, or `keys.INSTALLATION`), newest comes first, and what
 another scope holds is not found here.
@@ -7,20 +7,21 @@ another scope holds is not found here.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from typing import Literal
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Literal, NoReturn
 
 from shared import keys
 from shared.clock import now_ms
 from shared.errors import Conflict, NotFound
 from shared.models.resource import Resource
-from shared.redis_link import RedisLink
+from shared.redis_link import Argument, RedisLink
 from shared.stores.reads import reading
 
-Kind = Literal["namespace", "collection", "retriever"]
+Kind = Literal["namespace", "collection", "retriever", "alert"]
 
 SCOPE_MAX = 10_000  # resources of one kind in one scope: a list with a filter reads them all
 _CHUNK = 500  # bodies or ids in one reply
+_USERS: Mapping[str, str] = {"retriever": "alert", "alert": "collection"}  # what uses resources of a kind
 
 
 class ResourceStore:
@@ -29,6 +30,7 @@ class ResourceStore:
     def __init__(self, redis: RedisLink, kind: Kind) -> None:
         self._redis = redis
         self.kind = kind
+        self.name_field = "name" if kind == "alert" else f"{kind}_name"
 
     async def create(
         self,
@@ -39,19 +41,21 @@ class ResourceStore:
         *,
         parent: str | None = None,
         definition: bytes | None = None,
+        links: Sequence[Argument] = (),
     ) -> None:
         """Store version 1. Repeatable with the same id.
 
         Args:
             parent: Key of the record that must exist, e.g. the namespace's.
+            links: What it uses, as shared/lua/alerts.lua wants it of its kind.
 
         Raises:
             Conflict: the name or id is taken, or the scope is full.
-            NotFound: the parent is gone.
+            NotFound: the parent is gone, or what it uses.
         """
         snapshot_key = keys.definition(resource_id, 1) if definition is not None else ""
         answer = await self._redis.fcall(
-            "create_resource",
+            f"create_{self.kind}",
             *self._keys(scope, resource_id),
             parent or "",
             resource_id,
@@ -62,6 +66,7 @@ class ResourceStore:
             snapshot_key,
             definition or b"",
             SCOPE_MAX,
+            *links,
         )
         self._check_created(answer, scope, resource_id, name)
 
@@ -90,6 +95,8 @@ class ResourceStore:
                 )
             case b"orphan":
                 raise NotFound(f"namespace {scope!r} does not exist any more")
+            case b"unlinked":
+                raise NotFound(f"{answer[1].decode()} was deleted meanwhile; use another one")
 
     async def update(
         self,
@@ -100,20 +107,22 @@ class ResourceStore:
         *,
         definition: bytes | None = None,
         old_definition_ttl_s: int = 0,
+        links: Sequence[Argument] = (),
     ) -> bool:
         """Store the next version of what was found; False when somebody else changed it meanwhile.
 
         Args:
             names: the old name and the new one.
             definition: the snapshot of the new version; the old one lives on for what runs it.
+            links: As in `create`.
 
         Raises:
-            Conflict: the new name is taken. NotFound: it was deleted.
+            Conflict: the new name is taken. NotFound: it was deleted, or what it uses.
         """
         resource_id, version = found.resource_id, found.version
         has_definition = definition is not None
         answer = await self._redis.fcall(
-            "update_resource",
+            f"update_{self.kind}",
             *self._keys(scope, resource_id)[:2],
             resource_id,
             *names,
@@ -123,6 +132,7 @@ class ResourceStore:
             keys.definition(resource_id, version + 1) if has_definition else "",
             definition or b"",
             old_definition_ttl_s,
+            *links,
         )
         if answer[0] == b"missing":
             raise NotFound(f"{self.kind} {resource_id} was deleted meanwhile")
@@ -176,11 +186,42 @@ class ResourceStore:
         return [body for body in bodies if body is not None]
 
     async def delete(
-        self, scope: str, resource_id: str, name: str, *, fading: Sequence[str] = (), fading_s: int = 0
+        self,
+        scope: str,
+        resource_id: str,
+        name: str,
+        *links: Argument,
+        fading_s: int = 0,
+        even_used: bool = False,
     ) -> None:
-        """Remove the record and free its name; the keys in `fading` live on for `fading_s` seconds."""
-        await self._redis.fcall(
-            "delete_resource", *self._keys(scope, resource_id), resource_id, name, fading_s, *fading
+        """Remove the record and free its name.
+
+        Args:
+            links: Keys that live on for `fading_s` seconds; of an alert what shared/lua/alerts.lua says.
+            even_used: Also when other resources use it.
+
+        Raises:
+            Conflict: they do; the details name them.
+        """
+        word, *users = await self._redis.fcall(
+            f"delete_{self.kind}",
+            *self._keys(scope, resource_id),
+            resource_id,
+            name,
+            "1" if even_used else "",
+            fading_s,
+            *links,
+        )
+        if word == b"used":
+            self._refuse_used(resource_id, [user.decode() for user in users])
+
+    def _refuse_used(self, resource_id: str, users: Sequence[str]) -> NoReturn:
+        user = _USERS[self.kind]
+        raise Conflict(
+            f"{self.kind} {resource_id} is used by the {user}s {', '.join(sorted(users))}; "
+            f"change or delete those first",
+            code=f"{self.kind}_in_use",
+            details={f"{user}_ids": sorted(users)},
         )
 
     def _keys(self, scope: str, resource_id: str) -> tuple[str, str, str]:

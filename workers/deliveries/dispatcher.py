@@ -56,7 +56,7 @@ class Dispatcher:
         at, begun = utc_now_iso(), time.monotonic()
         channel = self._queue.channel(taken)
         if channel is None:
-            answer = Answer("its webhook is switched off, or has lost this channel", is_final=True)
+            answer = Answer("its webhook or alert is off or gone, or has lost this channel", is_final=True)
         else:
             answer = self._send(taken, channel)
         attempt = Attempt(

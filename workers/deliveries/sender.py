@@ -9,6 +9,7 @@ from typing import Any
 
 import orjson
 
+from shared.alerts import notice
 from shared.clock import now_ms
 from shared.deliveries.signatures import signature_headers
 from shared.deliveries.templates import rendered
@@ -80,6 +81,9 @@ class Sender:
 
 def sentence(payload: Mapping[str, Any]) -> str:
     """The event in one line, for people."""
+    if payload["event_type"] == notice.EVENT_TYPE:
+        words = f"alert {payload['alert_name']!r} fired with {payload['match_count']} matches"
+        return f"{words}, execution {payload['execution_id']}"
     words = (
         f"{payload['event_type']}: {payload.get('resource_type', 'resource')} {payload.get('resource_id')}"
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import orjson
@@ -10,6 +10,7 @@ import orjson
 from shared.clock import utc_now_iso
 from shared.errors import Conflict
 from shared.models.resource import Resource
+from shared.redis_link import Argument
 from shared.stores.resources import ResourceStore
 
 _TRIES = 10
@@ -19,9 +20,18 @@ Change = Callable[[Resource], Awaitable[tuple[dict[str, Any], bytes | None]]]
 
 
 async def changed(
-    store: ResourceStore, scope: str, id_or_name: str, change: Change, *, old_definition_ttl_s: int = 0
+    store: ResourceStore,
+    scope: str,
+    id_or_name: str,
+    change: Change,
+    *,
+    old_definition_ttl_s: int = 0,
+    links_of: Callable[[dict[str, Any]], Sequence[Argument]] = lambda body: (),
 ) -> tuple[Resource, dict[str, Any]]:
     """Apply a change to whichever version is current.
+
+    Args:
+        links_of: What the changed body uses (see `ResourceStore.create`).
 
     Returns:
         What it was before, and the body that is stored now.
@@ -30,7 +40,7 @@ async def changed(
         NotFound: there is no such resource. Conflict: its new name is taken, or others keep changing it.
         Whatever `change` raises.
     """
-    name = f"{store.kind}_name"
+    name = store.name_field
     for _ in range(_TRIES):
         found = await store.get(scope, id_or_name)
         body, definition = await change(found)
@@ -42,6 +52,7 @@ async def changed(
             orjson.dumps(body),
             definition=definition,
             old_definition_ttl_s=old_definition_ttl_s,
+            links=links_of(body),
         ):
             return found, body
     raise Conflict(f"{store.kind} {id_or_name!r} is being changed by others all the time; try again")

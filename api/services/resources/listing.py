@@ -20,7 +20,7 @@ from shared.filters.parse import parse_filter
 from shared.filters.paths import validate_path
 from shared.filters.sort import SortKey, sort_documents
 from shared.models.document import Document
-from shared.stores.resources import Kind, ResourceStore
+from shared.stores.resources import ResourceStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +35,13 @@ class Listing:
 class Lister:
     """Lists the resources of one kind, newest first unless an order is asked for."""
 
-    def __init__(self, store: ResourceStore, cursors: Cursors) -> None:
+    def __init__(
+        self, store: ResourceStore, cursors: Cursors, view: Callable[[dict[str, Any]], dict[str, Any]] = dict
+    ) -> None:
+        """`view` makes what filters and sorts see of a body, where that is not what is stored."""
         self._store = store
         self._cursors = cursors
+        self._view = view
 
     async def page(
         self,
@@ -73,13 +77,28 @@ class Lister:
         self, scope: str, request: ListBody, visible: Callable[[dict[str, Any]], bool] | None
     ) -> Sequence[str]:
         """Ids of everything that matches, in order."""
-        test = _compile(self._store.kind, request)
+        test = _compile(self._store, request)
         order = sort_keys(request.order())
         ids = await self._store.ids(scope)
         if not (test or order or visible):
             return ids
         bodies = await self._store.bodies(ids)
-        return await anyio.to_thread.run_sync(_select, self._store.kind, bodies, visible, test, order)
+        return await anyio.to_thread.run_sync(self._selected, bodies, visible, test, order)
+
+    def _selected(
+        self,
+        bodies: Sequence[bytes],
+        visible: Callable[[dict[str, Any]], bool] | None,
+        test: Callable[[Document], bool] | None,
+        order: Sequence[SortKey],
+    ) -> list[str]:
+        found = []
+        for body in bodies:
+            answer = self._view(orjson.loads(body))
+            document = Document(answer[f"{self._store.kind}_id"], "", payload=answer)
+            if (visible is None or visible(answer)) and (test is None or test(document)):
+                found.append(document)
+        return [document.document_id for document in (sort_documents(found, order) if order else found)]
 
     async def _start(self, page: Page, query: Any, ids: Sequence[str]) -> int:
         if page.cursor is None:
@@ -99,38 +118,22 @@ def sort_keys(order: Sequence[Sort]) -> list[SortKey]:
     return [SortKey(sort.field, sort.direction) for sort in order]
 
 
-def _select(
-    kind: Kind,
-    bodies: Sequence[bytes],
-    visible: Callable[[dict[str, Any]], bool] | None,
-    test: Callable[[Document], bool] | None,
-    order: Sequence[SortKey],
-) -> list[str]:
-    found = []
-    for body in bodies:
-        answer = orjson.loads(body)
-        document = Document(answer[f"{kind}_id"], "", payload=answer)
-        if (visible is None or visible(answer)) and (test is None or test(document)):
-            found.append(document)
-    return [document.document_id for document in (sort_documents(found, order) if order else found)]
-
-
-def _compile(kind: Kind, request: ListBody) -> Callable[[Document], bool] | None:
+def _compile(store: ResourceStore, request: ListBody) -> Callable[[Document], bool] | None:
     """Whether a resource passes search and filters; None when there are none."""
     tests = []
     if request.search:
-        tests.append(_search(kind, request.search, request.case_sensitive))
+        tests.append(_search(store, request.search, request.case_sensitive))
     tree = parse_filter(request.filters, loc=("filters",), case_insensitive=not request.case_sensitive)
     if tree is not None:
         tests.append(compile_predicate(tree))
     return (lambda document: all(test(document) for test in tests)) if tests else None
 
 
-def _search(kind: Kind, search: str, case_sensitive: bool) -> Callable[[Document], bool]:
+def _search(store: ResourceStore, search: str, case_sensitive: bool) -> Callable[[Document], bool]:
     """Matches a part of the id, name or description; `*` and `?` are wildcards."""
     pattern = fnmatch.translate(f"*{search.replace('[', '[[]')}*")
     matches = re.compile(pattern, 0 if case_sensitive else re.IGNORECASE).match
-    fields = (f"{kind}_id", f"{kind}_name", "description")
+    fields = (f"{store.kind}_id", store.name_field, "description")
     return lambda document: any(matches(document.payload.get(field) or "") for field in fields)
 
 

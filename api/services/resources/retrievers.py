@@ -150,6 +150,9 @@ class RetrieverService:
 
         Returns:
             (its id, how many executions were cancelled).
+
+        Raises:
+            NotFound: there is none. Conflict: alerts run it.
         """
         return await self._delete(namespace_id, await self._store.get(namespace_id, id_or_name))
 
@@ -163,9 +166,11 @@ class RetrieverService:
         for retriever_id in await self._store.ids(namespace_id):
             found = await self._store.find(namespace_id, retriever_id)
             if found is not None:
-                await self._delete(namespace_id, found)
+                await self._delete(namespace_id, found, even_used=True)
 
-    async def _delete(self, namespace_id: str, found: Resource) -> tuple[str, int]:
+    async def _delete(
+        self, namespace_id: str, found: Resource, *, even_used: bool = False
+    ) -> tuple[str, int]:
         """The record goes first, so that nothing new can be submitted; snapshots stay for what runs."""
         retriever_id, settings = found.resource_id, self._settings
         name = found.answer()["retriever_name"]
@@ -174,8 +179,10 @@ class RetrieverService:
             namespace_id,
             retriever_id,
             name,
-            fading=[*snapshots, keys.history(retriever_id)],
+            *snapshots,
+            keys.history(retriever_id),
             fading_s=settings.result_ttl_s,
+            even_used=even_used,
         )
         self._directory.forget(namespace_id, retriever_id, name)
         return retriever_id, await self._cancel_pending(retriever_id, _DELETED_REASON)

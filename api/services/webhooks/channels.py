@@ -24,15 +24,25 @@ class ChannelReader:
         self._guard = guard
         self._has_mail = has_mail
 
-    def read(self, given: Sequence[schemas.Channel], kept: Channels = ()) -> Channels:
+    def read(
+        self,
+        given: Sequence[schemas.Channel],
+        kept: Channels = (),
+        *,
+        at: Sequence[str] = ("channels",),
+        member: str = "configs",
+    ) -> Channels:
         """The channels to store; a redacted secret is that of the channel at the same place in `kept`.
+
+        Args:
+            at, member: Where the request has them, and what it calls their configs; errors say so.
 
         Raises:
             InvalidInput: an internal address, a broken template, mail without a mail server, or a
                 redacted secret where none is kept.
         """
         return tuple(
-            self._read(each, kept[index] if index < len(kept) else None, ("channels", index, "configs"))
+            self._read(each, kept[index] if index < len(kept) else None, (*at, index, member))
             for index, each in enumerate(given)
         )
 

@@ -81,6 +81,8 @@ def submit(client: redis.Redis) -> Submit:
             "history_max": 1000,
             "definition": "",
             "stream": "",
+            "alert_id": "",
+            "alert": "",
             "collections": ["col_1"],
             **over,
         }

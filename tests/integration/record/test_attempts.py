@@ -116,11 +116,11 @@ def test_finish_takes_the_next_and_a_repeated_call_gets_the_same(
     client.rpop(QUEUE_NORMAL)  # the message of exec_a, as Celery would have taken it
     retention = (settings.result_ttl_s, settings.summary_ttl_s, settings.history_max)
     args = ("exec_a", 1, "completed", "null", 3, DETAIL, '"credits_used":0', *retention)
-    first = fcall(client, "finish", *args, QUEUE_NORMAL, "nonce", "w", 10_000, 4, "", 0)
+    first = fcall(client, "finish", *args, QUEUE_NORMAL, "nonce", "w", 10_000, 4, "", 0, 0)
     assert first[:3] == [b"finished", b"claimed", b"exec_b"]
-    again = fcall(client, "finish", *args, QUEUE_NORMAL, "nonce", "w", 10_000, 4, "", 0)
+    again = fcall(client, "finish", *args, QUEUE_NORMAL, "nonce", "w", 10_000, 4, "", 0, 0)
     assert again == [b"already", *first[1:]]
-    other = fcall(client, "finish", *args, QUEUE_NORMAL, "another", "w", 10_000, 4, "", 0)
+    other = fcall(client, "finish", *args, QUEUE_NORMAL, "another", "w", 10_000, 4, "", 0, 0)
     assert other == [b"already"]
     assert client.llen(QUEUE_NORMAL) == 1
 
