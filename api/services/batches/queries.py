@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,10 +14,11 @@ from api.deps import Access
 from api.schemas.batch import CONCURRENCY_DEFAULT, QUERIES_MAX, BatchBody, BatchQuery, BatchSettings
 from api.schemas.execution import ExecuteBody
 from api.services.executions.answers import answer_body
+from api.services.executions.partial import with_partial
 from api.services.executions.reading import learn_wait_reason
 from api.services.executions.submit import Idempotency, accept
 from api.services.validation import validated
-from shared.errors import InvalidInput, KennelError
+from shared.errors import InvalidInput, KennelError, Unavailable
 from shared.stores.executions import StoredExecution
 
 Outcome = StoredExecution | KennelError
@@ -82,7 +84,16 @@ async def execute_batch(queries: Queries, *, wait_s: float) -> list[bytes]:
     outcomes = await asyncio.gather(*map(run, range(len(queries.body.queries))))
     _raise_common(outcomes)
     await learn_wait_reason(context, *(each for each in outcomes if isinstance(each, StoredExecution)))
-    return [entry(context, index, outcome) for index, outcome in enumerate(outcomes)]
+    answered = await asyncio.gather(*(shown(context, each) for each in outcomes))
+    return [entry(context, index, outcome) for index, outcome in enumerate(answered)]
+
+
+async def shown(context: ApiContext, outcome: Outcome) -> Outcome:
+    """With the documents so far; what was accepted is answered as such, even when Redis is away since."""
+    if isinstance(outcome, StoredExecution):
+        with suppress(Unavailable):
+            return await with_partial(context, outcome)
+    return outcome
 
 
 def _check_count(count: int) -> None:

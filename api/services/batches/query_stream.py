@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import suppress
 from functools import partial
 
 import orjson
 
 from api.context import ApiContext
-from api.services.batches.queries import Outcome, Queries, entry
+from api.services.batches.queries import Outcome, Queries, entry, shown
 from api.services.executions.event_feed import HEARTBEAT, HEARTBEAT_S, LIFETIME_S, is_allowed
-from api.services.executions.partial import with_partial
 from api.services.waiting import LOOK_AGAIN_S, hold
 from shared.errors import Unavailable
 from shared.stores.executions import StoredExecution
@@ -54,7 +52,9 @@ class QueryStream:
     async def _run(self, index: int) -> Outcome:
         async with self._turns:
             outcome = await self._queries.submit(index, wait_s=0)
-            return await self._ended(outcome) if isinstance(outcome, StoredExecution) else outcome
+            if isinstance(outcome, StoredExecution):
+                outcome = await self._ended(outcome)
+            return await shown(self._context, outcome)
 
     async def _ended(self, stored: StoredExecution) -> StoredExecution:
         """When it has ended, however long Redis or the workers are away; as it is when the time is over."""
@@ -64,8 +64,6 @@ class QueryStream:
                 stored = await self._held(stored, left_s)
             except Unavailable:
                 await asyncio.sleep(LOOK_AGAIN_S)
-        with suppress(Unavailable):
-            return await with_partial(self._context, stored)
         return stored
 
     async def _held(self, stored: StoredExecution, wait_s: float) -> StoredExecution:
