@@ -22,6 +22,7 @@
 | kennel:metrics                        | hash   | what workers measured: counters, buckets of histograms | heartbeat | permanent, <= 19 per stage id |
 | kennel:flushed:<worker process>       | string | number of its last measurements that are in kennel:metrics | heartbeat | 1 h |
 | kennel:workers                        | zset   | worker names by last heartbeat (ms)           | heartbeat         | permanent, pruned |
+| kennel:stuck                          | zset   | "<worker process> <execution id>" of stages that cannot be ended, by last told of (ms) | tell_stuck | ends after 1 h |
 | kennel:batch:<id>                     | hash   | a batch: its counters, marks, watchers        | Lua only          | result_ttl_s while none of its executions is open |
 | kennel:batch:<id>:lines               | hash   | line number -> execution id, content digest, the caller's id (JSON) | submit_line | with its batch |
 | kennel:batches:<namespace id>         | zset   | batch ids by sequence number                  | begin_batch       | summary_ttl_s     |
@@ -102,6 +103,7 @@ LUA = {
     "SEQUENCE": "kennel:seq",
     "SWEEP": "kennel:sweep",
     "WORKERS": WORKERS,
+    "STUCK": "kennel:stuck",
     "WAKE": "kennel:wake:",
     "STOP": "kennel:stop:",
     "EMBEDDING": EMBEDDING,

@@ -59,6 +59,11 @@ STAGE_ERRORS = Counter("kennel_stage_errors", "Stages that ended in an error, by
 STALE_WRITES = Counter(
     "kennel_stale_writes_refused", "Outcomes of workers that no longer held the execution: not written."
 )
+STAGES_FORCED = Counter(
+    "kennel_stages_forced",
+    "Stages that went on although they had to stop: ended by an exception or with their process.",
+    "by",
+)
 SWEEPS = Counter("kennel_sweeps", "Passes of the sweep.")
 SWEPT_REQUEUED = Counter("kennel_sweep_requeued", "Executions of lost workers, put back by the sweep.")
 SWEPT_FAILED = Counter("kennel_sweep_failed", "Executions that the sweep failed after the last attempt.")
@@ -67,7 +72,7 @@ SWEEPS_HELD = Counter("kennel_sweep_held", "Passes that ended no lease: nobody h
 
 HISTOGRAMS = (QUEUE_WAIT, STAGE_TIME, EXECUTION_TIME)
 COUNTERS = (
-    *(STAGE_ERRORS, STALE_WRITES),
+    *(STAGE_ERRORS, STALE_WRITES, STAGES_FORCED),
     *(SWEEPS, SWEPT_REQUEUED, SWEPT_FAILED, SWEPT_SENT_AGAIN, SWEEPS_HELD),
 )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import orjson
 from fastapi import APIRouter, Body, Query, Response
@@ -44,6 +44,9 @@ from api.services.executions.explain import explain_plan
 from api.services.executions.history import list_executions
 from api.services.executions.reading import Owner, cancel, extend
 from api.services.executions.views import profile_of_execution, status_of_execution
+
+# Settings.pool -> how its workers end a stage.
+_FORCED_BY: dict[str, Literal["exception", "process"]] = {"threads": "exception", "prefork": "process"}
 
 router = APIRouter(prefix="/v1/retrievers", tags=["executions"], route_class=JsonRoute)
 
@@ -128,7 +131,8 @@ async def cancel_execution(
 ) -> Response:
     """At once and for good, with or without a worker; statistics and credits so far stay.
 
-    A worker that runs it stops at its next batch of documents; whatever it still writes is refused.
+    A worker that runs it stops at its next batch of documents; whatever it still writes is refused. A stage
+    that goes on is ended by force.
     """
     return json_response(await cancelled(context, access, retriever, execution_id))
 
@@ -178,8 +182,15 @@ async def get_events(
 async def cancelled(context: ContextDep, access: ReadAccess, owner: Owner, execution_id: str) -> CancelAnswer:
     readable = readable_id(execution_id)
     done = await cancel(context, access, owner, readable)
+    settings = context.settings
+    is_stopping = done.outcome == "stopping"
     return CancelAnswer(
-        execution_id=readable, status=done.status, outcome=done.outcome, stops_after=done.stops_after
+        execution_id=readable,
+        status=done.status,
+        outcome=done.outcome,
+        stops_after=done.stops_after,
+        forced_after_s=settings.cancel_grace_s if is_stopping else None,
+        forced_by=_FORCED_BY[settings.pool] if is_stopping else None,
     )
 
 

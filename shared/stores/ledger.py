@@ -263,6 +263,10 @@ class Ledger:
         """The process that held it is gone: its lease ends at the next sweep. False: it has lost it."""
         return text(self._call("abandon", execution_id, epoch, patience_s=0)) == "abandoned"
 
+    def tell_stuck(self, execution_ids: Sequence[str], *, patience_s: float) -> None:
+        """Stages of this process that cannot be ended count as such as long as they are told of."""
+        self._call("tell_stuck", self._process, *execution_ids, patience_s=patience_s)
+
     def resign(self) -> None:
         """Take this worker off the list of those online."""
         self._call("resign", self.worker, patience_s=0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from shared.errors import Unavailable
 from shared.logs import log_event
 from shared.models.execution import Claim, StageEvent, StageEventType, Told
 from shared.stores.ledger import Ledger
+from workers.lease.interruptible import Interruptible
 
 log = logging.getLogger("kennel.worker")
 
@@ -88,6 +90,9 @@ class Run:
         self.claim = claim
         self.lost = False
         self.cancelled = False
+        self.ends_at = math.inf  # monotonic s; its run time is over then
+        self.stage = ""  # the one that runs
+        self.work = Interruptible()
         self._keeper = keeper
         self._lock = threading.Lock()
         self._number = 0
@@ -107,6 +112,10 @@ class Run:
     def is_sure(self) -> bool:
         """Nobody else can have been given the execution: its lease, by this machine's clock, is not over."""
         return time.monotonic() < self._sure_until
+
+    def must_stop(self, now: float) -> bool:
+        """Whether a look at `check`, or at its time, would end it."""
+        return self.cancelled or self.lost or now > self.ends_at
 
     def renewed(self, asked_at: float) -> None:
         """A heartbeat that was sent at `asked_at` (monotonic s) has renewed the lease."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from api.schemas import webhooks as schemas
-from shared.deliveries.templates import check_template
+from shared.deliveries.templates import check_blocks, check_template
 from shared.errors import InvalidInput
 from shared.models.channel import Channel, Channels, EmailChannel, SlackChannel, WebhookChannel
 from shared.outbound.errors import OutboundRefused
@@ -53,7 +53,13 @@ class ChannelReader:
             case schemas.SlackChannel(configs=configs):
                 self._check_url(configs.webhook_url, (*loc, "webhook_url"))
                 overrides = configs.model_dump(include=set(_OVERRIDES), exclude_none=True)
-                return SlackChannel(webhook_url=configs.webhook_url, overrides=overrides)
+                if configs.blocks_template is not None:
+                    check_blocks(configs.blocks_template, (*loc, "blocks_template"))
+                return SlackChannel(
+                    webhook_url=configs.webhook_url,
+                    overrides=overrides,
+                    blocks_template=configs.blocks_template,
+                )
             case schemas.EmailChannel(configs=configs):
                 return self._email(configs, loc)
 
@@ -116,7 +122,12 @@ def shown(channel: Channel) -> dict[str, Any]:
                 "signing_secret": REDACTED if channel.signing_secret else None,
             }
         case SlackChannel():
-            configs = {"webhook_url": channel.webhook_url, **dict.fromkeys(_OVERRIDES), **channel.overrides}
+            configs = {
+                "webhook_url": channel.webhook_url,
+                **dict.fromkeys(_OVERRIDES),
+                **channel.overrides,
+                "blocks_template": channel.blocks_template,
+            }
         case EmailChannel():
             configs = channel.model_dump(mode="json", exclude={"channel", "timeout_s"})
     return {"channel": channel.channel, "configs": configs}

@@ -13,6 +13,7 @@ from workers.context import Embeddings
 from workers.execution.definition import DefinitionCache
 from workers.execution.pipeline import Pipeline
 from workers.execution.retrying import RetryPolicy
+from workers.lease.interruptible import Interruptible
 from workers.lease.run import Checkpoint, Run, Snapshot
 from workers.meter import Meter
 
@@ -31,6 +32,7 @@ class PrivateRun(Run):
         self.stop: Exception | None = None
         self.states: list[bytes | None] = []
         self.saves = 0
+        self.work = Interruptible()
 
     def check(self) -> None:
         if self.stop is not None:
