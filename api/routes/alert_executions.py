@@ -28,6 +28,7 @@ from api.services.alerts.executions import (
     latest_result,
 )
 from api.services.alerts.on_demand import execute_alert
+from api.services.executions.cancelling import cancel_answer
 from api.services.executions.submit import idempotency_key as key_of
 
 router = APIRouter(prefix="/v1/alerts", tags=["alerts"], route_class=JsonRoute)
@@ -66,11 +67,7 @@ async def get_execution(context: ContextDep, access: ReadAccess, execution_id: P
 async def cancel(context: ContextDep, access: ReadAccess, execution_id: PathId) -> Response:
     """At once and for good; then it tells nobody."""
     done = await cancel_alert_execution(context, access, execution_id)
-    return json_response(
-        CancelAnswer(
-            execution_id=execution_id, status=done.status, outcome=done.outcome, stops_after=done.stops_after
-        )
-    )
+    return json_response(cancel_answer(context.settings, execution_id, done))
 
 
 @router.post(

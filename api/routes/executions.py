@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 import orjson
 from fastapi import APIRouter, Body, Query, Response
@@ -40,13 +40,11 @@ from api.schemas.execution_answers import (
 )
 from api.schemas.pagination import StoredPaging
 from api.services.executions.answers import readable_id
+from api.services.executions.cancelling import cancel_answer
 from api.services.executions.explain import explain_plan
 from api.services.executions.history import list_executions
 from api.services.executions.reading import Owner, cancel, extend
 from api.services.executions.views import profile_of_execution, status_of_execution
-
-# Settings.pool -> how its workers end a stage.
-_FORCED_BY: dict[str, Literal["exception", "process"]] = {"threads": "exception", "prefork": "process"}
 
 router = APIRouter(prefix="/v1/retrievers", tags=["executions"], route_class=JsonRoute)
 
@@ -181,17 +179,7 @@ async def get_events(
 
 async def cancelled(context: ContextDep, access: ReadAccess, owner: Owner, execution_id: str) -> CancelAnswer:
     readable = readable_id(execution_id)
-    done = await cancel(context, access, owner, readable)
-    settings = context.settings
-    is_stopping = done.outcome == "stopping"
-    return CancelAnswer(
-        execution_id=readable,
-        status=done.status,
-        outcome=done.outcome,
-        stops_after=done.stops_after,
-        forced_after_s=settings.cancel_grace_s if is_stopping else None,
-        forced_by=_FORCED_BY[settings.pool] if is_stopping else None,
-    )
+    return cancel_answer(context.settings, readable, await cancel(context, access, owner, readable))
 
 
 @router.post(
