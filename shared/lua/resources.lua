@@ -104,6 +104,8 @@ define('namespace_purged', function(args)
   local task = redis.call('HGET', KEY.DELETING, args[1])
   if task then redis.call('SET', KEY.DELETION .. task, args[1], 'EX', args[2]) end
   redis.call('DEL', KEY.BOOKS .. ':' .. args[1])
+  redis.call('HDEL', KEY.LIMITS, args[1])
+  for queue in string.gmatch(KEY.QUEUES, '%S+') do redis.call('HDEL', KEY.OUT .. queue, args[1]) end
   return redis.call('HDEL', KEY.DELETING, args[1])
 end)
 

@@ -12,14 +12,13 @@ import orjson
 from shared import broker, keys, result_chunks
 from shared.errors import Conflict, Gone, LimitExceeded, NotFound, OutcomeUnknown
 from shared.models.batch import UPLOAD_SILENCE_MS, BatchPlace
-from shared.models.execution import TERMINAL, StageProfile, Status, profile_from
+from shared.models.execution import TERMINAL, Priority, StageProfile, Status, profile_from
 from shared.packing import packed, unpacked
 from shared.redis_link import RedisLink
 from shared.settings import Settings
 from shared.stores.reads import reading
 
 _READ_FIELDS = ("rev", "namespace", "retriever", "status", "head", "state", "detail", "queue", "seq")
-_QUEUE_FULL_RETRY_S = 5
 
 
 @dataclass(slots=True)
@@ -46,6 +45,7 @@ class Submission:
     idempotency_digest: str = ""
     body_digest: str = ""
     place: BatchPlace | None = None  # the batch that it is a line of
+    priority: Priority = "normal"
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,11 +167,17 @@ class ExecutionStore:
                 raise Conflict("the batch was cancelled and takes no new lines", code="batch_cancelled")
             case [b"no_collection", collection_id]:
                 raise NotFound(f"collection {collection_id.decode()!r} no longer exists; leave it out")
+            case [b"namespace_full", waiting]:
+                raise LimitExceeded(
+                    f"the namespace has as many executions waiting as it may ({waiting}); try again later",
+                    code="namespace_queue_full",
+                    details={"waiting": waiting},
+                )
             case _:
                 raise LimitExceeded(
                     f"the queue is full ({reply[1]} executions are pending); try again later",
                     code="queue_full",
-                    details={"retry_after_seconds": _QUEUE_FULL_RETRY_S},
+                    details={"waiting": reply[1]},
                 )
 
     async def _send(self, submission: Submission) -> Any:
@@ -185,7 +191,7 @@ class ExecutionStore:
             submission.namespace_id,
             submission.retriever_id,
             submission.version,
-            broker.QUEUE_ALERTS if submission.alert_id else broker.QUEUE_NORMAL,
+            broker.QUEUE_ALERTS if submission.alert_id else broker.QUEUE_OF[submission.priority],
             submission.request,
             submission.head,
             packed(submission.detail),

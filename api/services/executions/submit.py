@@ -166,6 +166,7 @@ async def store(
             submission.idempotency_digest = idempotency.digest(access, retriever.retriever_id)
             submission.body_digest = idempotency.body_digest()
         submission.watcher = watcher
+        submission.priority = body.priority or ("interactive" if watcher else "normal")
         submission.place = place
         if alert is not None:
             submission.alert_id, submission.alert = alert.alert_id, alert.to_json()
