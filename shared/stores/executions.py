@@ -18,6 +18,7 @@ from shared.redis_link import RedisLink
 from shared.settings import Settings
 from shared.stores.reads import reading
 
+PARKED_FROM = 2 * 10**15  # sequence numbers from here on are of parked ones: shared/lua/queue.lua
 _READ_FIELDS = ("rev", "namespace", "retriever", "status", "head", "state", "detail", "queue", "seq")
 
 
@@ -65,6 +66,11 @@ class StoredExecution:
     queue_position: int | None = None  # pending: 1 = next; None = nobody has asked
 
     @property
+    def is_parked(self) -> bool:
+        """It waits for others of its namespace, and has no message yet."""
+        return self.sequence >= PARKED_FROM
+
+    @property
     def is_terminal(self) -> bool:
         return self.status in TERMINAL
 
@@ -99,6 +105,11 @@ class Glance:
     status: str
     state: bytes
     queue_position: int | None
+    sequence: int = 0
+
+    @property
+    def is_parked(self) -> bool:
+        return self.sequence >= PARKED_FROM
 
     @property
     def is_terminal(self) -> bool:
@@ -381,7 +392,7 @@ class ExecutionStore:
 
 
 def _glance(execution_id: str, values: Sequence[Any]) -> Glance:
-    revision, namespace, retriever, status, state, position = values
+    revision, namespace, retriever, status, state, position, sequence = values
     return Glance(
         execution_id,
         int(revision),
@@ -390,6 +401,7 @@ def _glance(execution_id: str, values: Sequence[Any]) -> Glance:
         status.decode(),
         state,
         int(position) or None,
+        int(sequence or 0),
     )
 
 
