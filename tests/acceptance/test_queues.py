@@ -42,7 +42,11 @@ def started_at(client: httpx.Client, retriever: str, execution_id: str) -> str:
 
 
 def test_an_interactive_one_overtakes_the_bulk_of_others(service: Stack) -> None:
-    many, one = service.namespace("many"), service.namespace("one")
+    with service.namespace("many") as many, service.namespace("one") as one:
+        _overtakes(service, many, one)
+
+
+def _overtakes(service: Stack, many: httpx.Client, one: httpx.Client) -> None:
     hold_every_thread(many, "overtaken")
     plain = create_retriever(many, "plain", [gate("bulk_work")])
     service.open("bulk_work")
@@ -56,7 +60,11 @@ def test_an_interactive_one_overtakes_the_bulk_of_others(service: Stack) -> None
 
 
 def test_a_namespace_runs_no_more_than_it_may_and_is_refused_beyond_what_may_wait(service: Stack) -> None:
-    limited, free = service.namespace("limited"), service.namespace("free")
+    with service.namespace("limited") as limited, service.namespace("free") as free:
+        _limited(service, limited, free)
+
+
+def _limited(service: Stack, limited: httpx.Client, free: httpx.Client) -> None:
     name = limited.headers["X-Namespace"]
     put = limited.put(f"/namespaces/{name}/limits", json={"running": 2, "waiting": 3})
     assert put.status_code == 200
@@ -83,10 +91,11 @@ def test_a_namespace_runs_no_more_than_it_may_and_is_refused_beyond_what_may_wai
 
 
 def test_only_an_admin_sets_limits_and_only_sensible_ones(service: Stack) -> None:
-    client = service.namespace("walls")
-    path = f"/namespaces/{client.headers['X-Namespace']}/limits"
-    assert client.put(path, json={"running": 0}).status_code == 422
-    assert client.put("/namespaces/nowhere/limits", json={"running": 1}).status_code == 404
-    assert (
-        submit(client, create_retriever(client, "any", [gate("free")]), priority="urgent").status_code == 422
-    )
+    with service.namespace("walls") as client:
+        path = f"/namespaces/{client.headers['X-Namespace']}/limits"
+        assert client.put(path, json={"running": 0}).status_code == 422
+        assert client.put("/namespaces/nowhere/limits", json={"running": 1}).status_code == 404
+        assert (
+            submit(client, create_retriever(client, "any", [gate("free")]), priority="urgent").status_code
+            == 422
+        )
