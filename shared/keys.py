@@ -40,7 +40,7 @@
 | kennel:deleting                       | hash   | hidden namespace id -> task id, until purged  | API               | permanent         |
 | kennel:deletion:<task id>             | string | id of a namespace of which nothing is left    | API               | summary_ttl_s     |
 | kennel:secret                         | string | what cursors are signed with                  | API, once         | permanent         |
-| kennel:embedding                      | zset   | collections with texts to embed, by when worked on (ms) | Lua only | permanent, <= collections |
+| kennel:work:<kind>                    | zset   | collections with texts to embed (embed) or documents to ask alerts about (alerts), by when worked on (ms) | Lua only | permanent, <= collections |
 | kennel:catalogue                      | hash   | stage id -> catalogue entry (JSON)            | workers at start  | permanent         |
 | kennel:key:<sha256>                   | string | an API key's record (JSON)                    | Lua only          | permanent         |
 | kennel:keys                           | hash   | key name -> sha256                            | Lua only          | permanent, <= 10,000 |
@@ -60,6 +60,7 @@
 | kennel:sending:<lane>                 | zset   | deliveries being sent, by lease end (ms)      | Lua only          | permanent, <= 4   |
 | kennel.deliver                        | list   | the Celery queue of wake-ups for senders      | Lua, Celery       | permanent, <= 16  |
 | kennel:deliver_message                | string | the template of such a wake-up                | sweep_deliveries  | permanent         |
+| kennel.dispatch                       | list   | the Celery queue of tasks that start runs of alerts | Lua, Celery | permanent, <= collections |
 | kennel.alerts                         | list   | the Celery queue of evaluations of alerts     | Lua, Celery       | permanent, <= queue_max |
 | kennel:alert_runs:<namespace id>      | zset   | evaluations of all its alerts by sequence number, <= 10,000 | submit | summary_ttl_s     |
 | kennel:wake:<api process>             | pub/sub| "<execution id> <revision> <status>"          | Lua only          | -                 |
@@ -75,7 +76,6 @@ CATALOGUE = "kennel:catalogue"
 DELETING = "kennel:deleting"
 SECRET = "kennel:secret"
 API_KEYS = "kennel:keys"
-EMBEDDING = "kennel:embedding"
 LEASES = "kennel:leases"
 DELAYED = "kennel:delayed"
 BOOKS = "kennel:books"
@@ -104,7 +104,7 @@ LUA = {
     "WORKERS": WORKERS,
     "WAKE": "kennel:wake:",
     "STOP": "kennel:stop:",
-    "EMBEDDING": EMBEDDING,
+    "WORK": "kennel:work:",
     "BATCH": "kennel:batch:",
     "BATCHES": "kennel:batches:",
     "IDEMPOTENCY": "kennel:idem:",
@@ -177,6 +177,10 @@ def pending(queue: str) -> str:
 
 def definition(retriever_id: str, version: int) -> str:
     return f"kennel:def:{retriever_id}:{version}"
+
+
+def work(kind: str) -> str:
+    return f"kennel:work:{kind}"
 
 
 def deletion(task_id: str) -> str:

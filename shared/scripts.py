@@ -35,7 +35,7 @@ _PARTS = (
     "batch",
     "history",
     "resources",
-    "embedding",
+    "collection_work",
     "api_keys",
     "webhooks",
     "alerts",

@@ -18,7 +18,7 @@ from shared.errors import KennelError
 from shared.logs import configure_logging
 from shared.redis_sync import connect, through_outage
 from shared.settings import Settings
-from shared.stores.embedding_requests import read_member
+from shared.stores.collection_work import read_member
 from workers.embedding import EmbeddingSweep, run_embedding
 from workers.idle_watch import IdleWatch
 from workers.lease.stopping import StopFlag

@@ -26,7 +26,7 @@ from shared.errors import (
 )
 from shared.logs import log_event
 from shared.models.execution import ExecutionRequest
-from shared.stores.embedding_requests import EmbeddingTurns
+from shared.stores.collection_work import WorkTurns
 
 log = logging.getLogger("kennel.embedding")
 
@@ -125,7 +125,7 @@ class EmbeddingWorker:
 def run_embedding(
     worker: EmbeddingWorker,
     store: DocumentStore,
-    turns: EmbeddingTurns,
+    turns: WorkTurns,
     ref: CollectionRef,
     is_stopping: Callable[[], bool],
 ) -> None:
@@ -148,7 +148,7 @@ def run_embedding(
 def _embed_for_a_while(
     worker: EmbeddingWorker,
     store: DocumentStore,
-    turns: EmbeddingTurns,
+    turns: WorkTurns,
     ref: CollectionRef,
     is_stopping: Callable[[], bool],
 ) -> None:
@@ -178,7 +178,7 @@ def _tell(ref: CollectionRef, error: str) -> None:
 class EmbeddingSweep:
     """Finds texts that nobody embeds: a lost message, or an API that died between its write and its word."""
 
-    def __init__(self, store: DocumentStore, turns: EmbeddingTurns) -> None:
+    def __init__(self, store: DocumentStore, turns: WorkTurns) -> None:
         self._store = store
         self._turns = turns
         self._look_at = 0.0

@@ -26,8 +26,8 @@ from shared.outbound.smtp import parse_smtp_url
 from shared.redis_sync import Functions, connect, text, through_outage
 from shared.settings import Settings
 from shared.stores.alert_reading import AlertReader
+from shared.stores.collection_work import EMBEDDING, WorkTurns
 from shared.stores.delivery_queue import DeliveryQueue
-from shared.stores.embedding_requests import EmbeddingTurns
 from shared.stores.ledger import Ledger, Outcome
 from shared.vault import Vault
 from workers.alerts.evaluation import AlertEvaluator
@@ -66,7 +66,8 @@ class WorkerProcess:
         self.documents = open_document_store(settings)
         self.embedder = Embedder(settings)
         self.embedding_worker = EmbeddingWorker(self.documents, self.embedder)
-        self.embedding_turns = EmbeddingTurns(Functions(self._redis))
+        functions = Functions(self._redis)
+        self.embedding_turns = WorkTurns(functions, EMBEDDING)
         vault = Vault(settings.data_dir)
         self.deliveries = DeliveryQueue(self._redis, settings, vault)
         self.alerts = AlertReader(self._redis)
