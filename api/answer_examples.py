@@ -141,6 +141,8 @@ MODELS: dict[str, Any] = {
         "status": "cancelled",
         "outcome": "stopping",
         "stops_after": "search",
+        "forced_after_s": 10.0,
+        "forced_by": "exception",
     },
     "BatchUpload": {
         "batch_id": _BATCH_ID,

@@ -13,6 +13,8 @@ from api.directory import CollectionDirectory, NamespaceDirectory, RetrieverDire
 from api.event_stream import OpenStreams
 from api.pool import DocumentPool
 from api.services.access.api_keys import ApiKeyService
+from api.services.alerts.alerts import AlertService
+from api.services.alerts.attachments import Attachments
 from api.services.documents.aggregation import DocumentAggregationService
 from api.services.documents.changes import DocumentChangeService
 from api.services.documents.documents import DocumentService
@@ -29,6 +31,8 @@ from api.services.resources.namespaces import NamespaceService
 from api.services.resources.retrievers import RetrieverService
 from api.services.webhooks.channels import ChannelReader
 from api.services.webhooks.deliveries import WebhookDeliveryService
+from api.services.webhooks.owned_deliveries import OwnedDeliveries
+from api.services.webhooks.sealing import ChannelVault
 from api.services.webhooks.webhooks import WebhookService
 from api.wakeups import Wakeups
 from shared.documents import open_document_store
@@ -38,6 +42,8 @@ from shared.outbound.addresses import parse_allow_list
 from shared.outbound.guard import OutboundGuard
 from shared.redis_link import RedisLink
 from shared.settings import Settings
+from shared.stores.alert_runs import AlertRunStore
+from shared.stores.alerts import AlertStore
 from shared.stores.batches import BatchStore
 from shared.stores.books import BookStore
 from shared.stores.catalogue import CatalogueStore
@@ -75,8 +81,11 @@ class ApiContext:
     document_lists: DocumentListService
     document_aggregation: DocumentAggregationService
     retriever_service: RetrieverService
+    alert_service: AlertService
+    alert_runs: AlertRunStore
     webhook_service: WebhookService
     webhook_deliveries: WebhookDeliveryService
+    deliveries: OwnedDeliveries
     health: HealthService
     deep_health: DeepHealthService
     stats: StatsService
@@ -99,12 +108,19 @@ class ApiContext:
         namespace_store = ResourceStore(redis, "namespace")
         collection_store = ResourceStore(redis, "collection")
         retriever_store = ResourceStore(redis, "retriever")
+        alert_store = ResourceStore(redis, "alert")
         namespaces = NamespaceDirectory(namespace_store)
         collections = CollectionDirectory(collection_store)
         retrievers = RetrieverDirectory(retriever_store)
         catalogue = CatalogueService(CatalogueStore(redis))
         collection_service = CollectionService(
-            collection_store, collections, pool, cursors, embedding_models(settings), namespace_store
+            collection_store,
+            collections,
+            pool,
+            cursors,
+            embedding_models(settings),
+            namespace_store,
+            Attachments(alert_store, retrievers),
         )
         retriever_service = RetrieverService(
             redis=redis,
@@ -117,8 +133,19 @@ class ApiContext:
         )
         upsert_answers = UpsertAnswers(redis, ttl_s=settings.idempotency_ttl_s)
         wakeup = Wakeup(WorkRequests(redis))
-        webhook_service = WebhookService(
-            WebhookStore(redis), Vault(settings.data_dir), _channel_reader(settings)
+        channel_reader, channel_vault = _channel_reader(settings), ChannelVault(Vault(settings.data_dir))
+        webhook_service = WebhookService(WebhookStore(redis), channel_vault, channel_reader)
+        deliveries = OwnedDeliveries(DeliveryLog(redis), cursors)
+        alert_service = AlertService(
+            store=alert_store,
+            alerts=AlertStore(redis),
+            collections=collection_store,
+            retrievers=retrievers,
+            channels=channel_reader,
+            vault=channel_vault,
+            cursors=cursors,
+            redis=redis,
+            settings=settings,
         )
         return cls(
             settings=settings,
@@ -137,6 +164,7 @@ class ApiContext:
                 directory=namespaces,
                 collections=collection_service,
                 retrievers=retriever_service,
+                alerts=alert_service,
                 pool=pool,
                 cursors=cursors,
             ),
@@ -148,8 +176,11 @@ class ApiContext:
             document_aggregation=DocumentAggregationService(namespace_store, collections, pool),
             document_changes=DocumentChangeService(collections, collection_service, pool, wakeup),
             retriever_service=retriever_service,
+            alert_service=alert_service,
+            alert_runs=AlertRunStore(redis, summary_ttl_s=settings.summary_ttl_s),
             webhook_service=webhook_service,
-            webhook_deliveries=WebhookDeliveryService(webhook_service, DeliveryLog(redis), cursors),
+            webhook_deliveries=WebhookDeliveryService(webhook_service, DeliveryLog(redis), deliveries),
+            deliveries=deliveries,
             health=health,
             deep_health=DeepHealthService(health, redis, pool, settings),
             stats=StatsService(books, namespaces),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated
 
 from fastapi import Depends, Header, Path, Query, Request
@@ -101,6 +103,13 @@ class _OfPath:
         principal = await _authenticated(request, context, self.permission)
         return Access(principal, await context.namespaces.resolve(principal, namespace))
 
+
+def _recheck(request: Request, context: ContextDep) -> Callable[[], Awaitable[object]]:
+    return partial(_authenticated, request, context, "read")
+
+
+# For answers that go on: raises when the caller's key may not read any more.
+RecheckDep = Annotated[Callable[[], Awaitable[object]], Depends(_recheck)]
 
 # Callers of what belongs to the installation.
 ReaderDep = Annotated[Principal, Depends(_OfInstallation("read"))]

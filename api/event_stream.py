@@ -8,7 +8,8 @@ from collections.abc import AsyncGenerator, Iterator
 from contextlib import ExitStack, aclosing, contextmanager
 from dataclasses import dataclass
 
-from starlette.types import Receive, Send
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from shared.errors import LimitExceeded, Unavailable
 
@@ -105,6 +106,17 @@ class EventStream:
             async for frame in frames:
                 async with asyncio.timeout(_SEND_TIMEOUT_S):
                     await send({"type": "http.response.body", "body": frame, "more_body": True})
+
+
+class StreamingAnswer(Response):
+    """An `EventStream` as what a handler of the framework returns."""
+
+    def __init__(self, stream: EventStream) -> None:
+        super().__init__()
+        self._stream = stream
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._stream.send(receive, send)
 
 
 async def _gone(receive: Receive) -> None:

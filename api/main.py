@@ -18,6 +18,9 @@ from api.hot import FrontDoor
 from api.middleware import Boundary
 from api.routes import (
     adhoc,
+    alert_deliveries,
+    alert_executions,
+    alerts,
     api_keys,
     batch,
     batches,
@@ -77,6 +80,9 @@ _ROUTERS = (
     executions,
     watch,
     retrievers,
+    alert_executions,
+    alert_deliveries,
+    alerts,
     tasks,
 )
 

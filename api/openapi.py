@@ -10,7 +10,7 @@ from fastapi import FastAPI, Response
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
-from api import answer_examples, examples
+from api import alert_examples, answer_examples, examples
 from api.errors import BRANCHES
 from api.schemas.common import ErrorAnswer
 
@@ -30,6 +30,7 @@ _TAGS = {
     "executions": "Runs of a retriever: submit, poll, cancel, look back.",
     "ad-hoc executions": "Runs of stages that are sent along, without a retriever.",
     "batches": "Thousands of executions in one upload, followed and cancelled together.",
+    "alerts": "Retrievers that run by themselves, and tell people what they find, or that they find nothing.",
     "tasks": "Whatever runs in the background, in every namespace that the key may use.",
     "discovery": "What this installation can do, without a key.",
     "webhooks": "Be told of ends of executions instead of asking: signed, retried for hours, recorded.",
@@ -89,7 +90,7 @@ _DETAILS: Mapping[int, dict[str, Any]] = {
 }
 _RETRY_AFTER = {"Retry-After": {"description": "When to try again (s).", "schema": {"type": "integer"}}}
 _SECURITY = {"api_key": {"type": "http", "scheme": "bearer", "description": "An API key, `sk_…`."}}
-_PARAMETERS = {**examples.PARAMETERS, **answer_examples.PARAMETERS}
+_PARAMETERS = {**examples.PARAMETERS, **answer_examples.PARAMETERS, **alert_examples.PARAMETERS}
 _REF = "#/components/schemas/"
 _OWN_ERRORS = (f"{_REF}ErrorAnswer", f"{_REF}HTTPValidationError")
 
@@ -154,7 +155,7 @@ def _complete(document: dict[str, Any]) -> None:
     schemas = components["schemas"]
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
-    for name, example in {**examples.MODELS, **answer_examples.MODELS}.items():
+    for name, example in {**examples.MODELS, **answer_examples.MODELS, **alert_examples.MODELS}.items():
         schemas[name]["examples"] = [example]
     components["securitySchemes"] = _SECURITY
     document["tags"] = [{"name": name, "description": text} for name, text in _TAGS.items()]

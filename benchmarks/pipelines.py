@@ -15,6 +15,7 @@ from shared.stores.ledger import Outcome
 from workers.execution.definition import Definition, DefinitionCache
 from workers.execution.pipeline import Pipeline
 from workers.execution.retrying import RetryPolicy
+from workers.lease.interruptible import Interruptible
 from workers.lease.run import Checkpoint, Run, Snapshot
 from workers.meter import Meter
 
@@ -35,6 +36,7 @@ class _Unwatched(Run):
 
     def __init__(self, claim: Claim) -> None:
         self.claim = claim
+        self.work = Interruptible()
 
     def check(self) -> None:
         pass

@@ -6,6 +6,7 @@ import secrets
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
+from itertools import islice
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote, urlencode
@@ -13,7 +14,8 @@ from urllib.parse import quote, urlencode
 import orjson
 
 from client.bounded import CONCURRENCY, bounded_map
-from client.errors import ExecutionFailed, KennelError, WaitTimeout, api_error
+from client.errors import ExecutionFailed, KennelError, NoAnswer, WaitTimeout, api_error
+from client.events import Follower
 from client.models import Cancellation, Execution, ExecutionSummary, Outcome
 from client.resources import Documents, Resources, listed
 from client.target import DEFAULT_TIMEOUTS, Target, Timeouts
@@ -104,11 +106,13 @@ class Kennel:
     def poll(self, execution: Execution, timeout_s: float = WAIT_TIMEOUT_S) -> Iterator[Execution]:
         """The execution as it is given, then as it is after each change that is seen, to the end.
 
+        One request follows its events; where those are not to be had, held requests tell of the changes.
+
         Raises:
             WaitTimeout: it has not ended after `timeout_s`.
         """
         yield execution
-        yield from self._follow(execution, time.monotonic() + timeout_s, every_change=True)
+        yield from self._changes(execution, time.monotonic() + timeout_s)
 
     def wait(self, execution: Execution, timeout_s: float = WAIT_TIMEOUT_S) -> Execution:
         """The execution when it has ended, however that was.
@@ -224,6 +228,30 @@ class Kennel:
         for now in self._follow(execution, give_up_at_s, every_change=False):
             execution = now
         return execution
+
+    def _changes(self, execution: Execution, give_up_at_s: float) -> Iterator[Execution]:
+        """What its events say. A stream that breaks off is followed from there; one held request bridges a
+        server that is away, and where there are no events held requests tell everything.
+        """
+        follower = Follower(execution)
+        path = f"{_path(execution.retriever_id, execution.execution_id)}/events"
+        asked_at_most: int | None = 1
+        while not follower.execution.is_terminal:
+            seen_id = follower.last_event_id
+            headers = {"Last-Event-ID": seen_id} if seen_id else {}
+            try:
+                yield from follower.changes(
+                    self._transport.lines(Request("GET", path, headers=headers), give_up_at_s)
+                )
+                asked_at_most = None
+            except NoAnswer:
+                asked_at_most = 1
+            if follower.last_event_id != seen_id:
+                continue
+            held = self._follow(follower.execution, give_up_at_s, every_change=True)
+            for now in islice(held, asked_at_most):
+                follower.know(now)
+                yield now
 
     def _follow(
         self, execution: Execution, give_up_at_s: float, *, every_change: bool

@@ -13,7 +13,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from email.message import Message
 from typing import Any, TypeVar
@@ -32,6 +32,8 @@ _FIRST_RETRY_S = 5.0
 _BACKOFF_FIRST_S = 0.2
 _BACKOFF_MAX_S = 5.0
 _RETRY_AFTER_MAX_S = 30.0
+_OK = 200
+_SILENCE_S = 40.0  # the server sends a heartbeat every 15 s
 _RETRIED = frozenset((429, 503, 504))
 
 
@@ -107,6 +109,37 @@ class Transport:
             raise outcome
         return outcome
 
+    def lines(self, request: Request, give_up_at_s: float) -> Iterator[bytes]:
+        """The lines of an event stream as they come, without their ends.
+
+        They end with the server's answer, at `give_up_at_s` (monotonic s), and at once when no events are
+        served there.
+
+        Raises:
+            NoAnswer: the connection broke, or was silent for longer than the server's heartbeats leave it.
+        """
+        raw = self._encoded(request)
+        sock: socket.socket | None = None
+        try:
+            sock = self._opened()
+            sock.settimeout(self._timeouts.read_s)
+            sock.sendall(raw)
+            with http.client.HTTPResponse(sock, method=request.method) as response:
+                response.begin()
+                self._has_answered = True
+                if response.status != _OK or response.headers.get_content_type() != "text/event-stream":
+                    return
+                while (left_s := give_up_at_s - time.monotonic()) > 0:
+                    sock.settimeout(min(left_s, _SILENCE_S))
+                    line = response.readline(ANSWER_MAX_BYTES)
+                    if not line.endswith(b"\n"):
+                        return
+                    yield line.rstrip(b"\r\n")
+        except (OSError, http.client.HTTPException) as error:
+            raise NoAnswer(self._no_answer(error)) from error
+        finally:
+            self._drop(sock)
+
     def sleep(self, duration_s: float) -> bool:
         """Wait, but not beyond `close`; False when that cut it short."""
         return not self._closed.wait(duration_s)
@@ -132,11 +165,9 @@ class Transport:
 
     def _send_once(self, request: Request) -> Answer:
         raw = self._encoded(request)
-        if self._closed.is_set():
-            raise NoAnswer("the client is closed; make a new one")
         sock: socket.socket | None = None
         try:
-            sock = self._take() or self._connect()
+            sock = self._opened()
             sock.settimeout(self._timeouts.read_s + request.hold_s)
             answer, is_kept = _exchange(sock, request.method, raw)
         except (OSError, http.client.HTTPException) as error:
@@ -164,6 +195,11 @@ class Transport:
         if any("\n" in line or "\r" in line for line in lines):
             raise NotConfigured("a key, namespace or idempotency key has a line break in it; remove that")
         return "\r\n".join([*lines, "", ""]).encode() + request.body
+
+    def _opened(self) -> socket.socket:
+        if self._closed.is_set():
+            raise NoAnswer("the client is closed; make a new one")
+        return self._take() or self._connect()
 
     def _take(self) -> socket.socket | None:
         """A kept connection that is open as far as can be told."""

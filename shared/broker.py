@@ -74,6 +74,8 @@ def make_celery(settings: Settings) -> Celery:
         worker_prefetch_multiplier=1,
         # One execution per free slot: nothing waits behind a long one in a worker's own buffer.
         worker_disable_prefetch=True,
+        # There is no result to wait for of a pool's child that is gone.
+        worker_lost_wait=1,
         worker_cancel_long_running_tasks_on_connection_loss=False,
         worker_send_task_events=settings.task_events,
         task_send_sent_event=False,

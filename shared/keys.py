@@ -22,6 +22,7 @@
 | kennel:metrics                        | hash   | what workers measured: counters, buckets of histograms | heartbeat | permanent, <= 19 per stage id |
 | kennel:flushed:<worker process>       | string | number of its last measurements that are in kennel:metrics | heartbeat | 1 h |
 | kennel:workers                        | zset   | worker names by last heartbeat (ms)           | heartbeat         | permanent, pruned |
+| kennel:stuck                          | zset   | "<worker process> <execution id>" of stages that cannot be ended, by last told of (ms) | tell_stuck | ends after 1 h |
 | kennel:batch:<id>                     | hash   | a batch: its counters, marks, watchers        | Lua only          | result_ttl_s while none of its executions is open |
 | kennel:batch:<id>:lines               | hash   | line number -> execution id, content digest, the caller's id (JSON) | submit_line | with its batch |
 | kennel:batches:<namespace id>         | zset   | batch ids by sequence number                  | begin_batch       | summary_ttl_s     |
@@ -54,7 +55,7 @@
 | kennel:deliveries:<owner id>          | zset   | delivery ids by creation time (ms)            | Lua only          | 30 days, <= 10,000 |
 | kennel:deliveries:<owner id>:<status> | zset   | the same, one each for pending, delivered, failed | Lua only      | 30 days           |
 | kennel:alert_due                      | zset   | "<alert id>" or "<alert id>/<collection id>" by when it is due (ms) | Lua only | permanent, <= scheduled alerts and attachments |
-| kennel:alert_state:<alert id>         | hash   | when it fired last, where its condition holds | finish            | with its alert    |
+| kennel:alert_state:<alert id>         | hash   | when it fired last, where its condition holds | finish            | permanent, until its alert is deleted |
 | kennel:lanes                          | zset   | lanes by when to look at them (ms)            | Lua only          | permanent, <= channels |
 | kennel:due:<lane>                     | zset   | deliveries by when they are due (ms)          | Lua only          | permanent, <= 10,000 |
 | kennel:sending:<lane>                 | zset   | deliveries being sent, by lease end (ms)      | Lua only          | permanent, <= 4   |
@@ -102,6 +103,7 @@ LUA = {
     "SEQUENCE": "kennel:seq",
     "SWEEP": "kennel:sweep",
     "WORKERS": WORKERS,
+    "STUCK": "kennel:stuck",
     "WAKE": "kennel:wake:",
     "STOP": "kennel:stop:",
     "WORK": "kennel:work:",

@@ -34,13 +34,10 @@ class Histogram:
     help: str
     label: str = ""
 
-    def additions(self, seconds: float, value: str = "") -> dict[str, int]:
-        """What one observation adds to which fields: 1 to its bucket, its microseconds to the sum."""
+    def fields(self, seconds: float, value: str = "") -> tuple[str, str]:
+        """Where one observation is added up: 1 in its bucket, its microseconds in the sum."""
         part = _PARTS[bisect_left(BOUNDS_S, seconds)]
-        return {
-            f"{self.name}|{value}|{part}": 1,
-            f"{self.name}|{value}|{_SUM}": round(seconds * 1_000_000),
-        }
+        return f"{self.name}|{value}|{part}", f"{self.name}|{value}|{_SUM}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +59,11 @@ STAGE_ERRORS = Counter("kennel_stage_errors", "Stages that ended in an error, by
 STALE_WRITES = Counter(
     "kennel_stale_writes_refused", "Outcomes of workers that no longer held the execution: not written."
 )
+STAGES_FORCED = Counter(
+    "kennel_stages_forced",
+    "Stages that went on although they had to stop: ended by an exception or with their process.",
+    "by",
+)
 SWEEPS = Counter("kennel_sweeps", "Passes of the sweep.")
 SWEPT_REQUEUED = Counter("kennel_sweep_requeued", "Executions of lost workers, put back by the sweep.")
 SWEPT_FAILED = Counter("kennel_sweep_failed", "Executions that the sweep failed after the last attempt.")
@@ -70,7 +72,7 @@ SWEEPS_HELD = Counter("kennel_sweep_held", "Passes that ended no lease: nobody h
 
 HISTOGRAMS = (QUEUE_WAIT, STAGE_TIME, EXECUTION_TIME)
 COUNTERS = (
-    *(STAGE_ERRORS, STALE_WRITES),
+    *(STAGE_ERRORS, STALE_WRITES, STAGES_FORCED),
     *(SWEEPS, SWEPT_REQUEUED, SWEPT_FAILED, SWEPT_SENT_AGAIN, SWEEPS_HELD),
 )
 

@@ -126,6 +126,12 @@ class Settings(BaseSettings):
     execution_max_time_ms: int = Field(
         300_000, ge=100, description="Run time of an execution without a budget of its own (ms)."
     )
+    cancel_grace_s: float = Field(
+        10.0,
+        ge=0,
+        le=3_600,
+        description="Time a stage that must stop has to notice it, before it is ended by force (s).",
+    )
     shutdown_grace_s: float = Field(
         4.0,
         ge=0,

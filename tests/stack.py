@@ -35,9 +35,13 @@ SIGNS = Path(os.environ["TEST_SIGNS"])
 class GateParameters(StageParameters):
     gate: str = "open"
     stubborn: bool = False
+    deaf: bool = False
 
 class Gate(Stage[GateParameters]):
-    """Note the start in a file outside of Redis, then wait for a file to appear."""
+    """Note the start in a file outside of Redis, then wait for a file to appear.
+
+    `stubborn` never looks whether it must stop; `deaf` is one call into C, until somebody writes to the FIFO.
+    """
     stage_id: ClassVar[str] = "test_gate"
     category: ClassVar[str] = "apply"
     Parameters = GateParameters
@@ -45,6 +49,8 @@ class Gate(Stage[GateParameters]):
     def run(self, documents, context):
         with (SIGNS / "starts").open("a") as starts:
             starts.write(f"{context.execution_id} {context.stage_name}\\n")
+        if self.parameters.deaf:
+            (SIGNS / self.parameters.gate).open().close()
         ends_at = time.monotonic() + 60
         while not (SIGNS / self.parameters.gate).exists() and time.monotonic() < ends_at:
             time.sleep(0.01)

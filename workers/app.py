@@ -100,7 +100,7 @@ def _ready(sender: Any, **_: Any) -> None:
     here = process()
     embedding = EmbeddingSweep(here.documents, here.embedding_turns)
     Sweeper(here.ledger, embedding, here.deliveries, settings, stop, here.meter)
-    IdleWatch(sender, settings, stop)
+    IdleWatch(sender, settings, stop, lambda: here.keeper.stuck)
 
 
 @signals.worker_shutting_down.connect

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import threading
 import time
+from collections.abc import Callable
 from enum import Enum
 from typing import Any
 
@@ -73,11 +75,12 @@ class Idleness:
 class IdleWatch:
     """A thread of a worker's main process, with a connection of its own that gives up soon."""
 
-    def __init__(self, consumer: Any, settings: Settings, stop: StopFlag) -> None:
-        """`consumer` is Celery's."""
+    def __init__(self, consumer: Any, settings: Settings, stop: StopFlag, stuck: Callable[[], int]) -> None:
+        """`consumer` is Celery's; `stuck` says how many slots will not become free."""
         self._consumer = consumer
         self._period_s = settings.sweep_ms / 1000
         self._stop = stop
+        self._stuck = stuck
         self._redis: redis.Redis = connect(settings.redis_url, timeout_s=_TIMEOUT_S)
         self._idleness = Idleness()
         self._taken = 0
@@ -91,6 +94,9 @@ class IdleWatch:
     def _loop(self) -> None:
         while not self._stop.is_set():
             self._pause.wait(self._period_s)
+            if self._stuck() >= self._consumer.pool.num_processes:
+                self._start_anew()
+                return
             try:
                 waiting = sum(self._redis.llen(queue) for queue in (*broker.QUEUES, broker.QUEUE_EMBED))
             except RedisError:
@@ -98,6 +104,11 @@ class IdleWatch:
                 continue
             free = self._consumer.pool.num_processes - len(state.reserved_requests)
             self._follow(self._idleness.look(time.monotonic(), waiting=waiting, free=free, taken=self._taken))
+
+    def _start_anew(self) -> None:
+        """Every slot is stuck, so nothing is lost with the process: stop, and be started again."""
+        log_event(log, "worker.stuck", level=logging.ERROR, action="stops", stages=self._stuck())
+        os.kill(os.getpid(), signal.SIGTERM)
 
     def _follow(self, advice: Advice) -> None:
         if advice is Advice.RECONNECT:

@@ -40,6 +40,7 @@ from api.schemas.execution_answers import (
 )
 from api.schemas.pagination import StoredPaging
 from api.services.executions.answers import readable_id
+from api.services.executions.cancelling import cancel_answer
 from api.services.executions.explain import explain_plan
 from api.services.executions.history import list_executions
 from api.services.executions.reading import Owner, cancel, extend
@@ -128,7 +129,8 @@ async def cancel_execution(
 ) -> Response:
     """At once and for good, with or without a worker; statistics and credits so far stay.
 
-    A worker that runs it stops at its next batch of documents; whatever it still writes is refused.
+    A worker that runs it stops at its next batch of documents; whatever it still writes is refused. A stage
+    that goes on is ended by force.
     """
     return json_response(await cancelled(context, access, retriever, execution_id))
 
@@ -177,10 +179,7 @@ async def get_events(
 
 async def cancelled(context: ContextDep, access: ReadAccess, owner: Owner, execution_id: str) -> CancelAnswer:
     readable = readable_id(execution_id)
-    done = await cancel(context, access, owner, readable)
-    return CancelAnswer(
-        execution_id=readable, status=done.status, outcome=done.outcome, stops_after=done.stops_after
-    )
+    return cancel_answer(context.settings, readable, await cancel(context, access, owner, readable))
 
 
 @router.post(

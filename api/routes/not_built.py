@@ -20,8 +20,6 @@ ANY    /retrievers/evaluations/{rest:path}
 ANY    /retrievers/{id}/evaluations
 ANY    /retrievers/{id}/evaluations/{rest:path}
 ANY    /retrievers/{id}/learned-fusion/{rest:path}
-ANY    /alerts
-ANY    /alerts/{rest:path}
 GET    /analytics/retrievers/{rest:path}
 POST   /analytics/retrievers/{rest:path}
 GET    /discovery/schema

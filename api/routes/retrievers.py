@@ -89,10 +89,15 @@ async def clone(
 
 
 @router.delete(
-    "/{retriever}", summary="Delete a retriever", responses=answers(RetrieverDeletion, 400, 403, 404, 504)
+    "/{retriever}",
+    summary="Delete a retriever",
+    responses=answers(RetrieverDeletion, 400, 403, 404, 409, 504),
 )
 async def delete(context: ContextDep, access: DeleteAccess, retriever: PathName) -> Response:
-    """Executions that have not started are cancelled, running ones finish."""
+    """Executions that have not started are cancelled, running ones finish.
+
+    While alerts run it, they are named in a 409.
+    """
     retriever_id, cancelled = await context.retriever_service.delete(access.namespace_id, retriever)
     message = f"retriever {retriever!r} is deleted"
     return json_response(

@@ -48,10 +48,10 @@ class BatchBody(RequestModel):
         CONCURRENCY_DEFAULT,
         ge=1,
         le=20,
-        description="How many run at once while the answer is held; without a wait only 5, which all can be.",
+        description="How many run at once while the answer is held or streams; else only 5: all can.",
     )
     return_vectors: bool = Field(False, description="Add each document's vectors to its payload.")
-    stream: NotYet = False
+    stream: bool = Field(False, description="Send each result as its query ends, as server-sent events.")
     return_presigned_urls: NotYet = False
 
     def warnings(self) -> list[str]:

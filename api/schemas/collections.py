@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, Field
 
+from api.schemas.alert_applications import AlertApplications
 from api.schemas.common import Degraded, ListBody, NotYet, Pagination, Printable, RequestModel
 
 
@@ -48,12 +49,12 @@ class FeatureExtractor(RequestModel):
 
 
 class CollectionOptions(RequestModel):
-    """What a collection cannot be given yet, neither when it is made or copied nor later."""
+    """What is the same when a collection is made, copied or changed; most of it it cannot be given yet."""
 
     embedding_task: NotYet = None
     schedule: NotYet = None
     document_schema: NotYet = None
-    alert_applications: NotYet = None
+    alert_applications: AlertApplications = None
     taxonomy_applications: NotYet = None
     cluster_applications: NotYet = None
     retriever_enrichments: NotYet = None
@@ -91,7 +92,7 @@ class CollectionChange(CollectionOptions):
 
 
 class CollectionClone(CollectionOptions):
-    """The copy's name, and what is different about it. Documents are not copied."""
+    """The copy's name, and what is different about it. Documents and attached alerts are not copied."""
 
     collection_name: Annotated[str, Field(min_length=3, max_length=100), Printable]
     description: Annotated[str | None, Field(max_length=10_000)] = None

@@ -13,12 +13,9 @@ from shared.models.delivery import Attempt, DeliveryStatus
 ListedStatus = Literal["pending", "delivered", "failed"]
 
 
-class Delivery(BaseModel):
-    """One event on its way to one channel."""
-
+class _Delivery(BaseModel):
     delivery_id: str
-    webhook_id: str
-    channel: Annotated[int, Field(description="Its place in `channels` of the webhook.")]
+    channel: Annotated[int, Field(description="Its place in `channels`.")]
     event_id: Annotated[str, Field(description="The same in all tries and redeliveries: `webhook-id`.")]
     event_type: str
     status: DeliveryStatus
@@ -29,8 +26,26 @@ class Delivery(BaseModel):
     attempts: Annotated[list[Attempt], Field(description="Oldest first; the last 50.")]
 
 
+class Delivery(_Delivery):
+    """One event on its way to one channel of a webhook."""
+
+    webhook_id: str
+
+
+class AlertDelivery(_Delivery):
+    """An alert on its way to one of its channels."""
+
+    alert_id: str
+
+
 class DeliveryList(BaseModel):
     results: list[Delivery]
+    pagination: Pagination
+    total: int
+
+
+class AlertDeliveryList(BaseModel):
+    results: list[AlertDelivery]
     pagination: Pagination
     total: int
 

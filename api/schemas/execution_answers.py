@@ -74,6 +74,13 @@ class CancelAnswer(BaseModel):
     stops_after: str | None = Field(
         description="stopping: the stage its worker leaves at the next batch of documents, or at its end."
     )
+    forced_after_s: float | None = Field(
+        description="stopping: how long the stage has for that, before it is ended by force."
+    )
+    forced_by: Literal["exception", "process"] | None = Field(
+        description="stopping: an exception in its thread, which a call into C must return from first; or "
+        "the end of its process, where the pool is one of processes."
+    )
 
 
 class ExtendAnswer(BaseModel):

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, StrictBool, StrictInt
 
-from api.schemas.common import NotYet, Pagination, PagingBody, Printable, RequestModel
+from api.schemas.common import Pagination, PagingBody, Printable, RequestModel
 from shared.deliveries.signatures import check_secret
 from shared.models.channel import TIMEOUT_MAX_S
 from shared.models.webhook import CHANNELS_MAX, EVENT_TYPES, HAPPENING
@@ -99,7 +99,13 @@ class SlackConfigs(RequestModel):
     username: Short = None
     icon_emoji: Short = None
     icon_url: Short = None
-    blocks_template: NotYet = None
+    blocks_template: Annotated[
+        str | None,
+        Field(
+            max_length=10_000,
+            description="Slack blocks, a JSON list as text; their texts are templates, which see the event.",
+        ),
+    ] = None
 
 
 class EmailConfigs(RequestModel):
@@ -134,7 +140,10 @@ EventTypes = Annotated[
 ]
 ResourceTypes = Annotated[
     list[Annotated[Literal["retriever", "alert"], BeforeValidator(_lower)]] | None,
-    Field(max_length=10, description="Events of these only; executions are of `retriever`."),
+    Field(
+        max_length=10,
+        description="Events of these only; executions are of `retriever`, those of alerts of `alert`.",
+    ),
 ]
 ChannelList = Annotated[
     list[Channel], Field(min_length=1, max_length=CHANNELS_MAX, description="Each is told of each event.")

@@ -31,6 +31,7 @@ def lifetimes_s(settings: Settings) -> dict[str, int]:
         "sum": settings.summary_ttl_s,
         "hist": settings.summary_ttl_s,
         "batches": settings.summary_ttl_s,
+        "alert_runs": settings.summary_ttl_s,
         "deletion": settings.summary_ttl_s,
         "idem": settings.idempotency_ttl_s,
         "upsert": settings.idempotency_ttl_s,

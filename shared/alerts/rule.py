@@ -31,6 +31,10 @@ class Finding:
     match_count: int
     matches: Sequence[Mapping[str, Any]] = ()
 
+    def figures(self) -> dict[str, Any]:
+        """What the line of the history keeps of it, when the matches are gone."""
+        return {"triggered": self.triggered, "match_count": self.match_count}
+
 
 def evaluate(alert: Alert, rows: Sequence[Row], *, is_whole: bool) -> Finding:
     """

@@ -43,12 +43,3 @@ local function evaluated(record, args, now, result)
   append(lanes, unpack(redis.call('HGETALL', KEY.SUBSCRIBERS .. 'alert.triggered')))
   deliver({ id = event_id(record), type = 'alert.triggered', payload = args[7] }, lanes, now)
 end
-
--- list_alert_runs: of all alerts of a namespace, newest first.
--- args: namespace, below (sequence, '' = from the newest), offset, limit; returns: total, then id and sequence of each
-define('list_alert_runs', function(args)
-  local key = KEY.ALERT_RUNS .. args[1]
-  local top = args[2] ~= '' and '(' .. args[2] or '+inf'
-  return { redis.call('ZCARD', key),
-    unpack(redis.call('ZREVRANGEBYSCORE', key, top, '-inf', 'WITHSCORES', 'LIMIT', args[3], args[4])) }
-end)

@@ -7,23 +7,34 @@
 local function alerts_of(retriever) return KEY.ALERTS_OF .. retriever end
 local function attached_key(alert) return KEY.ATTACHED .. alert end
 
--- Bring what is due of an alert in line with `attached`; new members come due with those that were there.
--- `left` is a collection that it has just left, or nil.
-local function align_due(alert, left)
-  local wanted, members = {}, { alert }
+-- All members that an alert could have, and a set of those that it should. `left` is a collection that it has just
+-- left, or nil.
+local function members_of(alert, left)
+  local all, wanted = { alert }, {}
   local attached = redis.call('HGETALL', attached_key(alert))
   for i = 1, #attached, 2 do
-    append(members, alert .. '/' .. attached[i])
+    append(all, alert .. '/' .. attached[i])
     if attached[i + 1] == '1' then wanted[alert .. '/' .. attached[i]] = true end
   end
-  if left then append(members, alert .. '/' .. left) end
+  if left then append(all, alert .. '/' .. left) end
   if not next(wanted) then wanted[alert] = true end
-  local due
+  return all, wanted
+end
+
+local function earliest_due(members)
+  local earliest
   for _, member in ipairs(members) do
-    local score = tonumber(redis.call('ZSCORE', KEY.ALERT_DUE, member) or nil)
-    if score and (not due or score < due) then due = score end
+    local due = tonumber(redis.call('ZSCORE', KEY.ALERT_DUE, member) or nil)
+    if due and (not earliest or due < earliest) then earliest = due end
   end
-  for _, member in ipairs(members) do
+  return earliest
+end
+
+-- Bring what is due of an alert in line with `attached`; new members come due with those that were there.
+local function align_due(alert, left)
+  local all, wanted = members_of(alert, left)
+  local due = earliest_due(all)
+  for _, member in ipairs(all) do
     if not wanted[member] then
       redis.call('ZREM', KEY.ALERT_DUE, member)
     elseif due then
@@ -33,10 +44,7 @@ local function align_due(alert, left)
 end
 
 local function forget_due(alert)
-  redis.call('ZREM', KEY.ALERT_DUE, alert)
-  for _, collection in ipairs(redis.call('HKEYS', attached_key(alert))) do
-    redis.call('ZREM', KEY.ALERT_DUE, alert .. '/' .. collection)
-  end
+  for _, member in ipairs((members_of(alert))) do redis.call('ZREM', KEY.ALERT_DUE, member) end
 end
 
 -- Tell the webhooks that want it. `event` is {id, type, payload}.
@@ -86,9 +94,18 @@ define('update_alert', function(args)
   return answer
 end)
 
+-- The list of all evaluations without those of this alert; O(both).
+local function leave_alert_runs(namespace, alert)
+  local runs = KEY.ALERT_RUNS .. namespace
+  local ttl_s = redis.call('TTL', runs)
+  if ttl_s < 0 then return end
+  redis.call('ZDIFFSTORE', runs, 2, runs, KEY.HISTORY .. alert)
+  redis.call('EXPIRE', runs, ttl_s)
+end
+
 -- delete_alert: nothing more of it runs or is told; what waits to be told is dropped. While collections use it, it stays.
 -- args: record key, names key, ids key, id, name, '1' = also when it is used, ttl_s of its history, most channels,
---   event id, event type, event payload
+--   namespace, event id, event type, event payload
 -- returns: as delete_<kind>
 define('delete_alert', function(args)
   local id = args[4]
@@ -101,8 +118,9 @@ define('delete_alert', function(args)
   forget_deliveries(id, tonumber(args[8]))
   redis.call('DEL', attached_key(id), KEY.ALERT_STATE .. id)
   local answer = delete_resource({ unpack(args, 1, 7) })
+  leave_alert_runs(args[9], id)
   redis.call('EXPIRE', KEY.HISTORY .. id, args[7])
-  if is_there then announce_alert({ unpack(args, 9) }) end
+  if is_there then announce_alert({ unpack(args, 10) }) end
   return answer
 end)
 
@@ -113,8 +131,6 @@ define('delete_retriever', function(args)
   redis.call('DEL', alerts_of(args[4]))
   return delete_resource(args)
 end)
-
-define('delete_namespace', delete_resource)
 
 -- `links` is a flat list: alert, '1' when it runs on its schedule there, else '0'. All others are let go.
 local function attach(key, collection, links)
@@ -177,4 +193,38 @@ define('alert_states', function(args)
   local fired = {}
   for i, alert in ipairs(args) do fired[i] = redis.call('HGET', KEY.ALERT_STATE .. alert, 'last_fired_ms') end
   return fired
+end)
+
+-- list_alert_runs: evaluations of all alerts of a namespace, newest first.
+-- args: namespace, below (sequence, '' = from the newest), offset, limit, summary_ttl_s; returns: as history
+define('list_alert_runs', function(args)
+  local now = now_ms()
+  local first = int(kept_since(now, args[5]))
+  local total, page = page_of_index(KEY.ALERT_RUNS .. args[1], tonumber(args[2]), args[3], args[4], first, '+inf')
+  return lines_of(total, page, now)
+end)
+
+-- read_alert_run: args: execution id
+-- returns: {namespace, alert id, state (members of JSON), line (JSON), finding (JSON or nil)} | nil when there is none
+define('read_alert_run', function(args)
+  local seen = redis.call('HMGET', KEY.RECORD .. args[1], 'namespace', 'alert_id', 'state', 'alert_result')
+  if not seen[2] then return nil end
+  return { seen[1], seen[2], seen[3], stored_line(args[1]) or live_line(args[1], now_ms()), seen[4] }
+end)
+
+-- told_of: how the channels of an alert were told of each of these evaluations.
+-- args: most channels, then alert id and execution id of each …; returns: of each {channel, status, last attempt
+--   (JSON or nil) …}, empty when it told nobody; O(evaluations x channels)
+define('told_of', function(args)
+  local found = {}
+  for i = 2, #args, 2 do
+    local told = {}
+    for channel = 0, tonumber(args[1]) - 1 do
+      local id = delivery_id(event_id({ id = args[i + 1] }), args[i] .. '/' .. channel)
+      local status = redis.call('HGET', KEY.DELIVERY .. id, 'status')
+      if status then append(told, channel, status, redis.call('LINDEX', attempts_key(id), -1)) end
+    end
+    append(found, told)
+  end
+  return found
 end)

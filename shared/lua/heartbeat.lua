@@ -7,6 +7,7 @@
 
 -- How long a process may try to send the same measurements. Later ones have another token.
 local MEASUREMENTS_TTL_S = 3600
+local STUCK_TTL_S = 3600
 
 -- Add them once, however often they are sent. O(count)
 local function add_measurements(process, token, count, args, first)
@@ -37,4 +38,14 @@ end)
 -- resign: a worker that stops takes its name off the list at once. args: worker
 define('resign', function(args)
   return redis.call('ZREM', KEY.WORKERS, args[1])
+end)
+
+-- tell_stuck: stages of a process that must stop and cannot be ended, told with each heartbeat as long as they
+-- last. Which are not told of any more have ended, or their process has. O(executions)
+-- args: process, execution id …
+define('tell_stuck', function(args)
+  local now = now_ms()
+  redis.call('ZREMRANGEBYSCORE', KEY.STUCK, '-inf', int(now - STUCK_TTL_S * 1000))
+  for i = 2, #args do redis.call('ZADD', KEY.STUCK, int(now), args[1] .. ' ' .. args[i]) end
+  return redis.call('EXPIRE', KEY.STUCK, STUCK_TTL_S)
 end)

@@ -232,10 +232,16 @@ local function line_of(id, retriever, status, created_ms, completed_ms, expires_
     .. ',' .. rest .. '}'
 end
 
+-- What of a line never changes; of an evaluation also what it evaluates, as its record says.
+local function about_of(record)
+  if not record.alert_id then return record.about end
+  return record.about .. ',"alert":' .. redis.call('HGET', KEY.RECORD .. record.id, 'alert')
+end
+
 -- The line of an ended execution as it is stored: without the names, which are the same in all.
 local function summary_of(record, now)
   return table.concat({ record.retriever, record.status, int(record.created_ms), int(record.completed_ms),
-    int(record.expires_ms), int(duration_ms(record, now)), int(record.done), record.figures .. ',' .. record.about }, ' ')
+    int(record.expires_ms), int(duration_ms(record, now)), int(record.done), record.figures .. ',' .. about_of(record) }, ' ')
 end
 
 local SUMMARY_PATTERN = '^(%S+) (%S+) (%d+) (%d+) (%d+) (%d+) (%d+) (.*)$'
@@ -256,7 +262,7 @@ local function live_line(id, now)
   local record = load(id)
   if not record or not record.about then return nil end
   return line_of(id, record.retriever, record.status, record.created_ms, nil, nil, duration_ms(record, now),
-    record.done,     record.figures .. ',' .. record.about)
+    record.done, record.figures .. ',' .. about_of(record))
 end
 
 -- The history of a retriever, or of an alert, is its newest history_max executions, in one list of all and one for

@@ -108,11 +108,13 @@ define('namespace_purged', function(args)
 end)
 
 -- online: how the installation is doing, in numbers. args: silence_ms, queue …
--- returns: {workers heard of within silence_ms, executions in the queues, time of the last sweep (ms; 0 = never), now (ms)}
+-- returns: {workers heard of within silence_ms, executions in the queues, time of the last sweep (ms; 0 = never), now (ms),
+--   stages that cannot be ended, told of within silence_ms}
 define('online', function(args)
   local depth = 0
   for i = 2, #args do depth = depth + redis.call('ZCARD', KEY.PENDING .. args[i]) end
   local now = now_ms()
   local workers = redis.call('ZCOUNT', KEY.WORKERS, int(now - tonumber(args[1])), '+inf')
-  return { workers, depth, tonumber(redis.call('HGET', KEY.SWEEP, 'last_ms') or '0'), now }
+  return { workers, depth, tonumber(redis.call('HGET', KEY.SWEEP, 'last_ms') or '0'), now,
+    redis.call('ZCOUNT', KEY.STUCK, int(now - tonumber(args[1])), '+inf') }
 end)

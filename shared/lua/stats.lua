@@ -18,11 +18,12 @@ define('read_books', function(args)
 end)
 
 -- read_metrics: args: silence_ms, queue …
--- returns: now (ms), workers heard of within silence_ms, metric fields and their values, then what read_books
+-- returns: now (ms), workers heard of and stuck stages told of within silence_ms, metric fields and their values, then what read_books
 --   returns of the installation; O(fields)
 define('read_metrics', function(args)
   local now = now_ms()
-  return { int(now), redis.call('ZCOUNT', KEY.WORKERS, int(now - tonumber(args[1])), '+inf'),
+  local since = int(now - tonumber(args[1]))
+  return { int(now), redis.call('ZCOUNT', KEY.WORKERS, since, '+inf'), redis.call('ZCOUNT', KEY.STUCK, since, '+inf'),
     redis.call('HGETALL', KEY.METRICS), redis.call('HGETALL', KEY.BOOKS), redis.call('ZCARD', KEY.LEASES),
     queues_now({ unpack(args, 2) }) }
 end)

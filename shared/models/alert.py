@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 SECONDS_MAX = 2_592_000  # 30 days: the longest cooldown and the longest interval
 INTERVAL_MIN_S = 60
+SYSTEM_INTERVAL_S = 60  # of a system alert without a schedule
 PRIORITY_MAX = 1_000
 ATTACHED_MAX = 20  # alerts at one collection: each document written there starts that many runs
 
@@ -114,9 +115,13 @@ class Alert(_Part):
 
 def attachments_of(collection: Mapping[str, Any], mode: Mode) -> tuple[Attachment, ...]:
     """Those of a collection's body that run in this mode, higher priority first."""
-    found = [_attachment(each) for each in collection.get("alert_applications", ())]
-    found = [each for each in found if each.execution_mode == mode]
+    found = [each for each in all_attachments(collection) if each.execution_mode == mode]
     return tuple(sorted(found, key=lambda each: -each.priority))
+
+
+def all_attachments(collection: Mapping[str, Any]) -> tuple[Attachment, ...]:
+    """Those of a collection's body, in its order."""
+    return tuple(_attachment(each) for each in collection.get("alert_applications", ()))
 
 
 def _attachment(application: Mapping[str, Any]) -> Attachment:

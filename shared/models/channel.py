@@ -41,6 +41,7 @@ class SlackChannel(_Channel):
     channel: Literal["slack"] = "slack"
     webhook_url: str
     overrides: Mapping[str, str] = Field(default={}, description="channel, username, icon_emoji, icon_url.")
+    blocks_template: str | None = None  # JSON: a list of blocks, whose texts are templates
     timeout_s: float = 10.0
 
 

@@ -81,11 +81,14 @@ class Claim:
     alert: AlertRun | None = None  # what it evaluates
 
 
+StageEventType = Literal["stage_start", "stage_complete", "stage_error"]
+
+
 @dataclass(frozen=True, slots=True)
 class StageEvent:
     """What an attempt tells those who follow it. `members` are of a JSON object, from the comma on."""
 
-    type: Literal["stage_start", "stage_complete", "stage_error"]
+    type: StageEventType
     members: bytes
 
 

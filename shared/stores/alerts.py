@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import orjson
-import redis
 
-from shared import ids, keys
+from shared import ids
 from shared.alerts.schedule import next_due_ms
 from shared.clock import instant_ms, now_ms, utc_now_iso
-from shared.models.alert import Alert, Attachment, Mode, attachments_of
+from shared.models.alert import Alert, Attachment, Mode
 from shared.models.webhook import CHANNELS_MAX
 from shared.redis_link import Argument, RedisLink
 from shared.redis_sync import text
@@ -38,23 +37,6 @@ class AlertStore:
         return [int(each) if each else None for each in found]
 
 
-class StoredAlerts:
-    """For workers. Raises RedisError when Redis is away."""
-
-    def __init__(self, client: redis.Redis) -> None:
-        self._client = client
-
-    def find(self, alert_id: str) -> Alert | None:
-        """None when it was deleted."""
-        body = self._client.hget(keys.resource("alert", alert_id), "body")
-        return Alert.model_validate_json(text(body)) if body else None
-
-    def attachments(self, collection_id: str, mode: Mode) -> tuple[Attachment, ...]:
-        """As `attachments_of`; none when the collection was deleted."""
-        body = self._client.hget(keys.resource("collection", collection_id), "body")
-        return attachments_of(orjson.loads(body), mode) if body else ()
-
-
 def alert_links(alert: Alert, event_type: str) -> list[Argument]:
     """What create_alert and update_alert take behind the arguments of every kind."""
     schedule = alert.schedule if alert.enabled else None
@@ -69,7 +51,7 @@ def alert_links(alert: Alert, event_type: str) -> list[Argument]:
 
 def deletion_links(alert: Alert) -> list[Argument]:
     """What delete_alert takes behind the arguments of every kind."""
-    return [CHANNELS_MAX, *_event(alert, "alert.deleted")]
+    return [CHANNELS_MAX, alert.namespace_id, *_event(alert, "alert.deleted")]
 
 
 def attachment_links(attachments: Sequence[Attachment]) -> list[Argument]:

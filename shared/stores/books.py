@@ -15,6 +15,7 @@ from shared.stores.reads import reading
 class MetricsReading:
     now_ms: int  # by the clock of Redis
     workers_online: int
+    stages_stuck: int
     measured: Measured
     reading: BooksReading  # of the installation
 
@@ -35,7 +36,8 @@ class BookStore:
             silence_ms: Workers that were silent for longer are not online.
         """
         with reading():
-            now_ms, workers, fields, *books = await self._redis.fcall("read_metrics", silence_ms, *QUEUES)
+            found = await self._redis.fcall("read_metrics", silence_ms, *QUEUES)
+        now_ms, workers, stuck, fields, *books = found
         numbers = zip(fields[::2], fields[1::2], strict=True)
         measured = Measured({name.decode(): int(number) for name, number in numbers})
-        return MetricsReading(int(now_ms), int(workers), measured, reading_of(*books))
+        return MetricsReading(int(now_ms), int(workers), int(stuck), measured, reading_of(*books))

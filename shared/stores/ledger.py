@@ -137,7 +137,7 @@ class Ledger:
             number,
             orjson.dumps(stage),
             stages_completed,
-            packed(detail),
+            detail,
             figures,
             *_arguments(told),
             patience_s=_PROGRESS_PATIENCE_S,
@@ -227,7 +227,7 @@ class Ledger:
             claim.epoch,
             delay_ms,
             stages_completed,
-            packed(detail),
+            detail,
             figures,
         )
         return text(word) == "waiting"
@@ -262,6 +262,10 @@ class Ledger:
     def abandon(self, execution_id: str, epoch: int) -> bool:
         """The process that held it is gone: its lease ends at the next sweep. False: it has lost it."""
         return text(self._call("abandon", execution_id, epoch, patience_s=0)) == "abandoned"
+
+    def tell_stuck(self, execution_ids: Sequence[str], *, patience_s: float) -> None:
+        """Stages of this process that cannot be ended count as such as long as they are told of."""
+        self._call("tell_stuck", self._process, *execution_ids, patience_s=patience_s)
 
     def resign(self) -> None:
         """Take this worker off the list of those online."""

@@ -203,7 +203,7 @@ PATHS: list[tuple[str, str, int]] = [
     ("GET", "/retrievers/unknown/executions/exec_1", 404),
     ("POST", "/retrievers/unknown/execute", 404),
     ("POST", "/retrievers/unknown/executions/list", 404),
-    ("GET", "/alerts/executions/exec_1", 501),
+    ("GET", "/alerts/executions/exec_1", 404),
     ("POST", "/retrievers/unknown/execute/batch", 422),
     ("POST", "/retrievers/unknown/execute/explain", 404),
     ("GET", "/retrievers/{made}/executions/exec_1/status", 404),

@@ -10,6 +10,7 @@ import pytest
 
 from tests.contract.check import check_error, check_execution, places
 from tests.contract.scenes import ALL, BY_YEAR, document_ids, read, retriever, run, search, stage, unique
+from tests.events import events_of, executing
 from tests.stack import Stack, ended, gate, poll_until
 from tests.waiting import wait_until
 
@@ -128,7 +129,8 @@ def test_sixteen_are_taken_and_a_seventeenth_is_not(client: httpx.Client, made: 
         ({"queries": [{}], "concurrency": 0}, "concurrency"),
         ({"queries": [{}], "concurrency": 21}, "concurrency"),
         ({"queries": [{}], "concurrency": 4}, "concurrency"),
-        ({"queries": [{}], "stream": True}, "stream"),
+        ({"queries": [{}], "stream": "yes"}, "stream"),
+        ({"queries": [{"inputs": {}}] * 17, "stream": True}, "queries"),
         ({"queries": [{}], "return_presigned_urls": True}, "return_presigned_urls"),
     ],
 )
@@ -253,3 +255,60 @@ def test_the_default_wait_is_that_of_execute(service: Stack, client: httpx.Clien
     assert document_ids(poll_until(client, made, first["execution_id"], ended, "the end")) == document_ids(
         seen
     )
+
+
+def test_a_stream_sends_each_result_as_its_query_ends(service: Stack, client: httpx.Client) -> None:
+    names = [unique("slow"), unique("slow")]
+    gates = stage("gate", "test_gate", gate="{{INPUT.gate}}")
+    made = retriever(client, gates, BY_YEAR, collection_identifiers=["books"])
+    queries = [{"inputs": {"gate": names[0]}}, {"inputs": 5}, {"inputs": {"gate": names[1]}}]
+    path = f"/retrievers/{made}/execute/batch"
+    with executing(client, path, queries=queries, colour=1) as (answer, events):
+        assert answer.headers["content-type"] == "text/event-stream"
+        refused = next(events)
+        service.open(names[1])
+        second = next(events)
+        service.open(names[0])
+        first, end = events
+    assert [each.type for each in (refused, second, first)] == ["query_result"] * 3
+    assert [each.data["query_index"] for each in (refused, second, first)] == [1, 2, 0]
+    assert refused.data["error_code"] == "invalid_input"
+    for each in (first, second):
+        told = {name: value for name, value in each.data.items() if name not in ("event_type", "query_index")}
+        assert told == read(client, made, told["execution_id"]).json()
+        assert document_ids(told) == ALL[:10]
+    assert end.data == {
+        "event_type": "batch_complete",
+        "total_queries": 3,
+        "warnings": ["the key 'colour' is unknown and was ignored"],
+    }
+
+
+def test_a_stream_runs_no_more_at_once_than_wanted(service: Stack, client: httpx.Client) -> None:
+    name = unique("slow")
+    made = retriever(client, gate(name), collection_identifiers=["books"])
+    body = {"queries": [{"inputs": {}}] * 3, "concurrency": 1}
+    with executing(client, f"/retrievers/{made}/execute/batch", **body) as (_, events):
+        wait_until(lambda: len(history(client, made)) == 1, 20, "the first")
+        poll_until(client, made, history(client, made)[0], lambda e: e["status"] == "processing", "its start")
+        assert len(history(client, made)) == 1
+        service.open(name)
+        assert [each.data.get("query_index") for each in events] == [0, 1, 2, None]
+
+
+def test_who_leaves_a_stream_submits_no_more_queries(service: Stack, client: httpx.Client) -> None:
+    name = unique("slow")
+    made = retriever(client, gate(name), collection_identifiers=["books"])
+    path, headers = f"/retrievers/{made}/execute/batch", {"Idempotency-Key": unique("key")}
+    body = {"queries": [{"inputs": {}}] * 2, "concurrency": 1, "stream": True}
+    with client.stream("POST", path, json=body, headers=headers) as answer:
+        assert answer.status_code == 200
+        wait_until(lambda: len(history(client, made)) == 1, 20, "the first")
+    only = history(client, made)
+    service.open(name)
+    poll_until(client, made, only[0], ended, "the end")
+    assert history(client, made) == only
+    with client.stream("POST", path, json=body, headers=headers) as answer:
+        ids = [each.data["execution_id"] for each in events_of(answer) if each.type == "query_result"]
+    assert ids[0] == only[0]
+    assert len(set(ids)) == 2

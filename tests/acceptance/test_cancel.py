@@ -27,7 +27,8 @@ def cancel(client: httpx.Client, made: str, execution_id: str) -> httpx.Response
 def outcome(answer: httpx.Response, execution_id: str) -> tuple[str, str, str | None]:
     assert answer.status_code == 200, answer.text
     body = answer.json()
-    assert body.keys() == {"execution_id", "status", "outcome", "stops_after"}
+    assert body.keys() == {"execution_id", "status", "outcome", "stops_after", "forced_after_s", "forced_by"}
+    assert (body["forced_after_s"] is None) == (body["forced_by"] is None) == (body["outcome"] != "stopping")
     assert body["execution_id"] == execution_id
     return body["status"], body["outcome"], body["stops_after"]
 

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 
 import httpx
 import pytest
 
 from client import Conflict, ExecutionFailed, InvalidInput, Kennel, NotFound, Unauthorized, WaitTimeout
+from client.transport import Request, Transport
 from shared.models.execution import Status
 from shared.redis_sync import connect
 from shared.stores.api_keys import create_key
 from tests.contract.scenes import failing, retriever, search, unique
-from tests.stack import API_KEY, Stack, gate
+from tests.stack import API_KEY, Stack, gate, kill, stack
 
 QUERY = {"query": "trains"}
 
@@ -52,6 +55,52 @@ def test_a_poll_sees_each_stage(service: Stack, kennel: Kennel, client: httpx.Cl
     assert ("processing", second, 1) in seen
     assert seen[-1] == ("completed", None, 2)
     assert len(seen) == len(set(seen))
+
+
+@pytest.mark.parametrize(("are_events_served", "count"), [(True, 1), (False, 7)])
+def test_a_poll_of_five_stages_needs_one_request(
+    service: Stack,
+    kennel: Kennel,
+    client: httpx.Client,
+    monkeypatch: pytest.MonkeyPatch,
+    are_events_served: bool,
+    count: int,
+) -> None:
+    """Without events, one for each stage and for the end, and the one that is refused."""
+    gates = [unique("gate") for _ in range(5)]
+    name = retriever(client, *map(gate, gates))
+    asked: list[str] = []
+    encoded = Transport._encoded
+
+    def counted(self: Transport, request: Request) -> bytes:
+        asked.append(request.path)
+        refused = replace(request, path="/v1/nothing") if request.path.endswith("/events") else request
+        return encoded(self, request if are_events_served else refused)
+
+    execution = kennel.submit(name)
+    monkeypatch.setattr(Transport, "_encoded", counted)
+    stages = []
+    for now in kennel.poll(execution):
+        if now.current_stage:
+            stages.append(now.current_stage)
+            service.open(now.current_stage)
+    assert stages == gates
+    assert len(asked) == count
+
+
+def test_a_poll_goes_on_when_its_api_is_replaced(tmp_path: Path) -> None:
+    with stack(tmp_path) as own, own.namespace("replaced") as http:
+        own.start_worker()
+        name = retriever(http, gate("first"), gate("second"))
+        with Kennel(own.base_url, api_key=API_KEY, namespace="replaced") as kennel:
+            polled = kennel.poll(kennel.submit(name))
+            next(now for now in polled if now.current_stage == "first")
+            kill(own.processes[0])
+            own.start_api()
+            own.open("first")
+            next(now for now in polled if now.current_stage == "second")
+            own.open("second")
+            assert [now.status for now in polled] == [Status.COMPLETED]
 
 
 def test_a_wait_that_times_out_leaves_the_execution_alone(

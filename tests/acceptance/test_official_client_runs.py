@@ -178,8 +178,10 @@ def test_flags_of_the_query(client: httpx.Client, books: str, retrievers: Retrie
     assert seen.cache_hit is False
 
 
-def test_alert_executions_are_not_built(client: httpx.Client, field_client: mixpeek.ApiClient) -> None:
-    check_error(client.get(f"/alerts/executions/{NO_SUCH_THING}"), 501)
+def test_an_unknown_execution_of_an_alert_is_not_found(
+    client: httpx.Client, field_client: mixpeek.ApiClient
+) -> None:
+    check_error(client.get(f"/alerts/executions/{NO_SUCH_THING}"), 404)
     with pytest.raises(ApiException) as refused:
         AlertsApi(field_client).get_execution_alerts(NO_SUCH_THING)
-    assert refused.value.status == 501
+    assert refused.value.status == 404

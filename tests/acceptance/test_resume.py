@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -121,6 +122,35 @@ def test_what_was_found_stays_readable_after_a_cancel(kennel: Stack, client: htt
     assert (without["documents"], without["is_partial"], without["partial_from_stage"]) == ([], False, None)
     refused = client.get(f"/retrievers/{made}/executions/{execution_id}", params={"partial_results": "maybe"})
     assert refused.status_code == 422
+
+
+def test_batches_show_what_was_found_too(kennel: Stack, client: httpx.Client) -> None:
+    held = unique("held")
+    made = create_retriever(client, unique("batched"), [RECENT, BY_YEAR, gate(held)])
+    queries = {"queries": [{"inputs": {}}], "settings": {"limit": 5}}
+    asked = {"json": queries, "headers": {"Idempotency-Key": unique("key")}}
+
+    def batch() -> dict[str, Any]:
+        [result] = client.post(f"/retrievers/{made}/execute/batch", **asked).json()["results"]
+        return dict(result)
+
+    with worker(kennel):
+        upload = client.post(f"/batches?retriever={made}", content=b'{"inputs": {}}\n').json()
+        [line] = _lines(client, upload["batch_id"])
+        for execution_id in (batch()["execution_id"], line["execution_id"]):
+            partial_from(client, made, execution_id, "sort")
+        running = batch()
+        assert (running["status"], running["partial_from_stage"]) == ("processing", "sort")
+        for execution_id in (running["execution_id"], line["execution_id"]):
+            client.post(f"/retrievers/{made}/executions/{execution_id}/cancel").raise_for_status()
+    [line] = _lines(client, upload["batch_id"])
+    for shown, count in ((batch(), 5), (line, 20)):
+        assert (shown["status"], shown["is_partial"], len(shown["documents"])) == ("cancelled", True, count)
+        assert document_ids(shown) == document_ids(read(client, made, shown["execution_id"]))
+
+
+def _lines(client: httpx.Client, batch_id: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in client.get(f"/batches/{batch_id}/results").text.splitlines()]
 
 
 def test_a_failure_keeps_the_documents_of_the_stage_before_it(kennel: Stack, client: httpx.Client) -> None:

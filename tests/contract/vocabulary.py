@@ -37,6 +37,10 @@ _FILTERS: Schema = {
     ]
 }
 _NAME: Schema = {"type": "string", "pattern": "^[a-z]{5}_[0-9]{3}$"}
+# Channels of alerts that reach nobody: the name can never be found (RFC 6761, 6.4).
+NOBODY: Mapping[str, Any] = {
+    "channels": [{"channel_type": "webhook", "config": {"url": "https://alerts.invalid/in"}}]
+}
 _INPUTS: Schema = {"type": "object", "properties": {"query": {"enum": ["book", "trains", "", 7, None]}}}
 
 
@@ -45,6 +49,9 @@ def vocabulary(
     document_ids: Sequence[str],
     feature_uri: str,
     catalogue: Sequence[Mapping[str, Any]],
+    *,
+    retrievers: Sequence[str],
+    alerts: Sequence[str],
 ) -> Vocabulary:
     """Of an installation with these. The stages are as `catalogue` describes them, parameters included."""
     known: Vocabulary = {
@@ -58,6 +65,9 @@ def vocabulary(
         "collection_ids": _some(collections),
         "collection_identifiers": _some(collections),
         "document_ids": _some(document_ids),
+        "retriever_id": {"enum": list(retrievers)},
+        "notification_config": {"const": NOBODY},
+        "alert_applications": {"type": "array", "items": _application(alerts), "maxItems": 1},
         "updates": {"type": "array", "items": _update(document_ids), "maxItems": 3},
     }
     stages = [richer(_stage(entry), known) for entry in catalogue]
@@ -87,6 +97,16 @@ def _some(values: Sequence[str]) -> Schema:
         "maxItems": 3,
         "uniqueItems": True,
     }
+
+
+def _application(alerts: Sequence[str]) -> Schema:
+    mapping = {"input_key": "query", "source": {"source_type": "document_field", "path": "text"}}
+    properties = {
+        "alert_id": {"enum": list(alerts)},
+        "execution_mode": {"const": "on_ingest"},
+        "input_mappings": {"const": [mapping]},
+    }
+    return {"type": "object", "properties": properties, "required": ["alert_id", "input_mappings"]}
 
 
 def _update(document_ids: Sequence[str]) -> Schema:

@@ -11,8 +11,9 @@ import httpx
 import orjson
 
 from tests.contract.scenes import book, failing, run, search, write
-from tests.contract.vocabulary import Vocabulary, richer, vocabulary
+from tests.contract.vocabulary import NOBODY, Vocabulary, richer, vocabulary
 from tests.stack import Stack, create_retriever, execute, gate, poll_until
+from tests.waiting import wait_until
 
 _DOOMED = 12  # of each kind, to be deleted
 _OWNER = "ada@example.com"  # of keys
@@ -25,6 +26,8 @@ _EMBEDDED = {
 }
 
 _ADHOC = "/v1/retrievers/executions/"
+_OF_ALERTS = "/v1/alerts/executions/"
+_TOLD = "/v1/alerts/{alert}/deliveries/"
 
 # Name of a parameter -> values of it that exist.
 Names = Mapping[str, Sequence[str]]
@@ -35,7 +38,7 @@ class World:
     """What requests can be about; deletions have their own, so that the rest stays."""
 
     names: Names
-    adhoc: Names  # in place of these, where executions have no retriever
+    under: Mapping[str, Names]  # in place of these, in paths that begin so
     doomed: Names
     known: Vocabulary  # of bodies
 
@@ -46,7 +49,7 @@ class World:
         """
         narrowed: dict[str, Any] = richer(copy.deepcopy(dict(document)), self.known)
         for path, operations in narrowed["paths"].items():
-            names = {**self.names, **self.adhoc} if path.startswith(_ADHOC) else self.names
+            names = self._names(path)
             for method, operation in operations.items():
                 deleted = path.rpartition("/")[2].strip("{}") if method == "delete" else ""
                 for parameter in operation.get("parameters", ()):
@@ -57,6 +60,10 @@ class World:
                         parameter["required"] = name != "prefer"
                         parameter.pop("example", None)
         return narrowed
+
+    def _names(self, path: str) -> Names:
+        others = (names for beginning, names in self.under.items() if path.startswith(beginning))
+        return {**self.names, **next(others, {})}
 
 
 def make_world(service: Stack, client: httpx.Client) -> World:
@@ -72,6 +79,9 @@ def make_world(service: Stack, client: httpx.Client) -> World:
     mixed = create_retriever(client, "mixed", [gate("held"), failing(on_error="skip")])
     broken = create_retriever(client, "broken", [failing()])
     adhoc = [_adhoc(client, word) for word in ("book", "trains")]
+    alerts = [_alert(client, name, searching) for name in ("watching", "waiting")]
+    evaluated = [_evaluated(client, alert) for alert in alerts]
+    told = client.get(f"/alerts/{alerts[0]}/deliveries").raise_for_status().json()["results"]
     return World(
         names={
             "X-Namespace": [namespace_id],
@@ -79,6 +89,7 @@ def make_world(service: Stack, client: httpx.Client) -> World:
             "collection": collections,  # ids: a change may give one another name
             "document_id": document_ids[_DOOMED:],
             "retriever": [searching, mixed, broken],
+            "alert": alerts,
             "execution_id": _executions(client, searching, mixed, broken),
             "task_id": adhoc,
             "batch_id": [_batch(client, searching, "first"), _batch(client, searching, "second")],
@@ -86,17 +97,27 @@ def make_world(service: Stack, client: httpx.Client) -> World:
             "key_name": [_key(service, name) for name in _numbered("key", "lasting")],
             "prefer": ["wait=1", "respond-async"],
         },
-        adhoc={"execution_id": adhoc},
+        under={
+            _ADHOC: {"execution_id": adhoc},
+            _OF_ALERTS: {"execution_id": evaluated},
+            _TOLD: {"alert": alerts[:1], "delivery_id": [each["delivery_id"] for each in told]},
+        },
         doomed={
             "namespace": [_namespace(service, name) for name in _numbered("namespace")],
             "collection": [_collection(client, name) for name in _numbered("collection")],
             "retriever": [_retriever(client, name) for name in _numbered("retriever")],
+            "alert": [_alert(client, name, searching) for name in _numbered("alert")],
             "document_id": document_ids[:_DOOMED],
             "key_name": [_key(service, name) for name in _numbered("key")],
             "task_id": [_adhoc(client, name) for name in _numbered("task")],
         },
         known=vocabulary(
-            collections, document_ids[_DOOMED:], _feature(client), client.get("/retrievers/stages").json()
+            collections,
+            document_ids[_DOOMED:],
+            _feature(client),
+            client.get("/retrievers/stages").json(),
+            retrievers=[searching, mixed],
+            alerts=alerts,
         ),
     )
 
@@ -149,6 +170,25 @@ def _collection(client: httpx.Client, name: str, **over: Any) -> str:
     made = client.post("/collections", json={"collection_name": name, **over})
     collection_id: str = made.raise_for_status().json()["collection_id"]
     return collection_id
+
+
+def _alert(client: httpx.Client, name: str, retriever: str) -> str:
+    """It tells a host that does not exist: nobody is sent anything here."""
+    made = client.post(
+        "/alerts", json={"name": name, "retriever_id": retriever, "notification_config": NOBODY}
+    )
+    alert_id: str = made.raise_for_status().json()["alert_id"]
+    return alert_id
+
+
+def _evaluated(client: httpx.Client, alert: str) -> str:
+    """Id of an execution of the alert that went through."""
+    started = client.post(f"/alerts/{alert}/execute").raise_for_status()
+    wait_until(
+        lambda: client.get(f"/alerts/{alert}/results").status_code == 200, 30, "an alert to be evaluated"
+    )
+    execution_id: str = started.json()["execution_id"]
+    return execution_id
 
 
 def _retriever(client: httpx.Client, name: str) -> str:

@@ -36,7 +36,7 @@ def test_the_consumers_loop_is_told_that_its_connection_is_lost(
     stop = StopFlag()
     with redis.Redis.from_url(queue_url) as server:
         server.lpush(QUEUE_NORMAL, "a message")
-        IdleWatch(consumer, Settings(redis_url=queue_url, sweep_ms=100), stop)
+        IdleWatch(consumer, Settings(redis_url=queue_url, sweep_ms=100), stop, lambda: 0)
         try:
             with pytest.raises(redis.ConnectionError, match="took no message"):
                 told.get(timeout=WAIT_S)()

@@ -47,7 +47,11 @@ class AlertEvaluator:
             return outcome
         is_whole = outcome.status == Status.COMPLETED
         finding = rule.evaluate(alert, result_rows(outcome), is_whole=is_whole)
-        return replace(outcome, evaluation=self._evaluation(alert, claim, run, finding, outcome, took_ms))
+        return replace(
+            outcome,
+            figures=outcome.figures + b"," + orjson.dumps(finding.figures())[1:-1],
+            evaluation=self._evaluation(alert, claim, run, finding, outcome, took_ms),
+        )
 
     def _evaluation(
         self, alert: Alert, claim: Claim, run: AlertRun, finding: rule.Finding, outcome: Outcome, took_ms: int

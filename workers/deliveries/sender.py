@@ -12,7 +12,7 @@ import orjson
 from shared.alerts import notice
 from shared.clock import now_ms
 from shared.deliveries.signatures import signature_headers
-from shared.deliveries.templates import rendered
+from shared.deliveries.templates import blocks_of, rendered
 from shared.errors import InvalidInput
 from shared.models.channel import Channel, EmailChannel, SlackChannel, WebhookChannel
 from shared.models.delivery import TakenDelivery
@@ -63,7 +63,14 @@ class Sender:
         return posted(channel.url, headers, body, self._guard, timeout_s=taken.timeout_s)
 
     def _slack(self, taken: TakenDelivery, channel: SlackChannel) -> Answer:
-        body = orjson.dumps({"text": sentence(orjson.loads(taken.payload)), **channel.overrides})
+        payload = orjson.loads(taken.payload)
+        message: dict[str, Any] = {
+            "text": sentence(payload),
+            **channel.overrides,
+        }  # the text is what notifications show
+        if channel.blocks_template is not None:
+            message["blocks"] = blocks_of(channel.blocks_template, payload)
+        body = orjson.dumps(message)
         headers = {"User-Agent": _USER_AGENT, "Content-Type": _JSON}
         return posted(channel.webhook_url, headers, body, self._guard, timeout_s=taken.timeout_s)
 

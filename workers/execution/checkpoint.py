@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import zlib
 from collections.abc import Callable, Mapping, Sequence
-from copy import copy
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -42,7 +41,7 @@ class Checkpoints:
         self._definition = definition
         self._books = books
         self._rendering = rendering
-        self._hash = input_hash(claim)
+        self._claim = claim
 
     def state(self, standing: Standing) -> Callable[[], bytes]:
         """What makes the state, as it is now, whenever that is called and by whichever thread.
@@ -52,12 +51,12 @@ class Checkpoints:
         """
         outputs = self._read_later(standing.finished)
         entries = list(self._books.entries)
-        books = {name: copy(getattr(self._books, name)) for name in _WRITTEN}
+        books = {name: list(getattr(self._books, name)) for name in _WRITTEN}
 
         def packed() -> bytes:
             table = _Table()
             body = {
-                "hash": self._hash,
+                "hash": input_hash(self._claim),
                 "finished": standing.finished,
                 "documents": table.places(standing.documents),
                 "order": None if standing.order is None else [_values(key) for key in standing.order],
@@ -77,7 +76,7 @@ class Checkpoints:
             body = orjson.loads(zlib.decompress(state))
         except (zlib.error, orjson.JSONDecodeError):
             return None
-        if body.get("hash") != self._hash:
+        if body.get("hash") != input_hash(self._claim):
             return None
         documents = [_document(*row) for row in body["table"]]
         stages = self._definition.stages

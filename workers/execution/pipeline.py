@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -27,6 +28,7 @@ from workers.execution.result import Result
 from workers.execution.result_rows import ResultRows
 from workers.execution.retrying import RetryPolicy, as_transient
 from workers.execution.stage_events import StageEvents
+from workers.lease.interruptible import Interrupted
 from workers.lease.run import Checkpoint, RetryLater, Run, Stop
 from workers.meter import Meter
 
@@ -68,6 +70,7 @@ class Pipeline:
         self._retry_policy = retry_policy
         self._refs = [CollectionRef(self._claim.namespace_id, c) for c in self._claim.request.collection_ids]
         self._books = Books(self._claim, definition.budget)
+        run.ends_at = time.monotonic() + (self._max_time_ms - self._books.spent_ms()) / 1000
         self._events = StageEvents(run, self._books)
         self._rendering = Rendering(self._claim, self._books)
         self._checkpoints = Checkpoints(self._claim, definition, self._books, self._rendering)
@@ -85,18 +88,27 @@ class Pipeline:
             Stop: the execution must not go on here; nothing is to be written.
         """
         try:
-            upstream, first = self._start()
-            for planned in self._definition.stages[first:]:
-                upstream = self._stage(planned, upstream)
-                if isinstance(upstream, list):  # else the stage that fetches them sees to it
-                    self._keep(planned, upstream)
-            return self._completed(self._documents(upstream))
+            return self._completed(self._stages())
         except OutOfTime as error:
             return self._out_of_time(error)
         except StageFailed as failure:
             return self._failed(str(failure))
         except KennelError as error:
             return self._failed(error.message)
+
+    def _stages(self) -> list[Document]:
+        """What the last stage returns. One that must stop and does not look is interrupted by the keeper."""
+        try:
+            with self._run.work:
+                upstream, first = self._start()
+                for planned in self._definition.stages[first:]:
+                    upstream = self._stage(planned, upstream)
+                    if isinstance(upstream, list):  # else the stage that fetches them sees to it
+                        self._keep(planned, upstream)
+                return self._documents(upstream)
+        except Interrupted:
+            self._check()  # says why
+            raise
 
     # Between attempts
 
@@ -163,6 +175,7 @@ class Pipeline:
 
     def _stage(self, planned: PlannedStage, upstream: Upstream) -> Upstream:
         self._check()
+        self._run.stage = planned.name
         if self._unfetched and (planned.skip_on_error or planned.reads_stages):
             # so that only its own failure is skipped, and what it reads of earlier stages is known
             upstream = self._documents(upstream)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
 
 import orjson
 
 from shared.models.document import Document
-from shared.models.execution import StageEvent
 from workers.execution.books import Books, StageEntry
 from workers.execution.definition import PlannedStage
 from workers.lease.run import Run
@@ -18,7 +18,7 @@ _DOCUMENTS_MAX_BYTES = 128_000
 
 
 class StageEvents:
-    """One per run. The events go with the run's next write."""
+    """One per run. The run's next write makes them, if somebody follows it: most are followed by nobody."""
 
     def __init__(self, run: Run, books: Books) -> None:
         self._run = run
@@ -27,24 +27,15 @@ class StageEvents:
 
     def started(self, planned: PlannedStage) -> None:
         """Not for the first stage, whose start is the claim."""
-        self._tell("stage_start", planned, {})
+        self._run.tell("stage_start", partial(_members, planned))
 
     def ended(self, entry: StageEntry, documents: Sequence[Document] | None) -> None:
         """`documents` are what the stage returned; None when it failed."""
-        body: dict[str, Any] = {"statistics": entry.statistics(), "budget_used": self._budget_used()}
-        if entry.error is not None:
-            self._tell("stage_error", entry.planned, {**body, "error": entry.error})
-            return
-        if self._request.stream:
-            body["documents"] = self._shown(documents or ())
-        self._tell("stage_complete", entry.planned, body)
-
-    def _budget_used(self) -> dict[str, Any]:
-        return {
-            "credits_used": round(self._books.credits_used, 6),
-            "time_elapsed_ms": round(self._books.spent_ms(), 3),
-            "tokens_used": 0,  # no stage asks a language model
-        }
+        shown = None
+        if self._request.stream and entry.error is None:
+            shown = self._shown(documents or ())
+        members = partial(_of_end, entry, self._books.credits_used, self._books.spent_ms(), shown)
+        self._run.tell("stage_complete" if entry.error is None else "stage_error", members)
 
     def _shown(self, documents: Sequence[Document]) -> list[orjson.Fragment]:
         """The first page of them, as far as it fits into an event and is JSON."""
@@ -61,11 +52,25 @@ class StageEvents:
             rows.append(orjson.Fragment(row))
         return rows
 
-    def _tell(
-        self,
-        event_type: Literal["stage_start", "stage_complete", "stage_error"],
-        planned: PlannedStage,
-        members: Mapping[str, Any],
-    ) -> None:
-        body = {"stage_name": planned.name, "stage_index": planned.index, **members}
-        self._run.tell(StageEvent(event_type, b"," + orjson.dumps(body)[1:-1]))
+
+def _of_end(
+    entry: StageEntry, credits_used: float, spent_ms: float, documents: Sequence[orjson.Fragment] | None
+) -> bytes:
+    body: dict[str, Any] = {
+        "statistics": entry.statistics(),
+        "budget_used": {
+            "credits_used": round(credits_used, 6),
+            "time_elapsed_ms": round(spent_ms, 3),
+            "tokens_used": 0,  # no stage asks a language model
+        },
+    }
+    if entry.error is not None:
+        body["error"] = entry.error
+    if documents is not None:
+        body["documents"] = documents
+    return _members(entry.planned, **body)
+
+
+def _members(planned: PlannedStage, **more: Any) -> bytes:
+    body = {"stage_name": planned.name, "stage_index": planned.index, **more}
+    return b"," + orjson.dumps(body)[1:-1]

@@ -1,4 +1,7 @@
-"""One thread per process: renews leases, sends late progress, hands back when the worker stops."""
+"""One thread per process: renews leases, sends late progress, hands back when the worker stops.
+
+It also ends by force what does not stop by itself.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ from shared.errors import Unavailable
 from shared.logs import log_event
 from shared.settings import Settings
 from shared.stores.ledger import Ledger
+from workers.lease.force import Force
 from workers.lease.run import Run
 from workers.lease.stopping import StopFlag
 from workers.meter import Meter
@@ -22,6 +26,7 @@ log = logging.getLogger("kennel.keeper")
 _IDLE_TICK_S = 0.25  # how soon a stop is noticed
 _LAST_CALL_S = 1.0  # after the grace: time for stages to notice before the process leaves
 _HAND_BACK_PATIENCE_S = 1.0
+_EXIT_FORCED = 70  # EX_SOFTWARE of sysexits.h; the pool starts another child
 _CONFIRM_S = 120.0  # as long as claim and finish wait for Redis
 
 
@@ -36,6 +41,7 @@ class Keeper:
         self._heartbeat_s = settings.heartbeat_ms / 1000
         self._grace_s = settings.shutdown_grace_s
         self._stop = stop
+        self._force = Force(ledger, meter, settings.cancel_grace_s, self._leave)
         self._runs: dict[str, Run] = {}
         self._lock = threading.Lock()
         self._beating = threading.Lock()
@@ -54,6 +60,11 @@ class Keeper:
     @property
     def grace_is_over(self) -> bool:
         return self._stop.is_set() and self._stop.age_s() > self._grace_s
+
+    @property
+    def stuck(self) -> int:
+        """Stages that must stop and cannot be ended: each keeps a thread of this process."""
+        return len(self._force.stuck)
 
     def hold(self, run: Run) -> None:
         with self._lock:
@@ -106,6 +117,7 @@ class Keeper:
                 self.heartbeat(patience_s=self._heartbeat_s)
             if now >= self._flush_at:
                 self._flush_due()
+            self._force.look(self._held())
             if self._stop.is_set() and self._stop.age_s() > self._grace_s + _LAST_CALL_S:
                 self._leave_what_is_stuck()
             with self._turned:
@@ -130,7 +142,7 @@ class Keeper:
             self._beat(patience_s)
 
     def _beat(self, patience_s: float) -> None:
-        runs = self._held()
+        runs = [run for run in self._held() if not run.lost]
         held = [(run.claim.execution_id, run.claim.epoch) for run in runs]
         asked_at = time.monotonic()
         try:
@@ -142,6 +154,8 @@ class Keeper:
                     measurements=self._meter.to_send(),
                 )
             )
+            if stuck := self._force.stuck:
+                self.ledger.tell_stuck(stuck, patience_s=patience_s)
         except (Unavailable, RedisError) as error:
             log_event(log, "heartbeat.failed", level=logging.WARNING, held=len(held), error=str(error))
             return
@@ -172,8 +186,13 @@ class Keeper:
         A process that holds nothing ends by itself. The main process of a pool must: if it left first, its
         children would be killed before they had handed anything back.
         """
-        stuck = self._held()
-        for run in stuck:
+        held = self._held()
+        for run in held:
             self.hand_back(run)
-        if stuck:
+        if held or self._force.stuck:
             os._exit(0)
+
+    def _leave(self) -> None:
+        """End this process, in which nothing else runs; the sweep sees that it is gone."""
+        self.heartbeat(patience_s=_LAST_CALL_S)
+        os._exit(_EXIT_FORCED)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -13,8 +14,9 @@ from redis.exceptions import RedisError
 
 from shared.errors import Unavailable
 from shared.logs import log_event
-from shared.models.execution import Claim, StageEvent, Told
+from shared.models.execution import Claim, StageEvent, StageEventType, Told
 from shared.stores.ledger import Ledger
+from workers.lease.interruptible import Interruptible
 
 log = logging.getLogger("kennel.worker")
 
@@ -88,13 +90,16 @@ class Run:
         self.claim = claim
         self.lost = False
         self.cancelled = False
+        self.ends_at = math.inf  # monotonic s; its run time is over then
+        self.stage = ""  # the one that runs
+        self.work = Interruptible()
         self._keeper = keeper
         self._lock = threading.Lock()
         self._number = 0
         self._telling = threading.Lock()
         self._unsent: tuple[str | None, int, Snapshot] | None = None
         self._latest: tuple[str | None, int, Snapshot] | None = None
-        self._events: list[StageEvent] = []
+        self._events: list[tuple[StageEventType, Callable[[], bytes]]] = []
         self._events_sent = 0
         self._written_at = time.monotonic()  # the claim wrote the first stage
         self._closed = False
@@ -107,6 +112,10 @@ class Run:
     def is_sure(self) -> bool:
         """Nobody else can have been given the execution: its lease, by this machine's clock, is not over."""
         return time.monotonic() < self._sure_until
+
+    def must_stop(self, now: float) -> bool:
+        """Whether a look at `check`, or at its time, would end it."""
+        return self.cancelled or self.lost or now > self.ends_at
 
     def renewed(self, asked_at: float) -> None:
         """A heartbeat that was sent at `asked_at` (monotonic s) has renewed the lease."""
@@ -150,9 +159,12 @@ class Run:
         else:
             self.flush()
 
-    def tell(self, event: StageEvent) -> None:
-        """For those who follow the execution: it goes with the next write, which this does not wait for."""
-        self._events.append(event)
+    def tell(self, event_type: StageEventType, members: Callable[[], bytes]) -> None:
+        """For those who follow the execution: it goes with the next write, which this does not wait for.
+
+        `members`, as StageEvent has them, are made by that write, maybe in the keeper's thread.
+        """
+        self._events.append((event_type, members))
 
     def untold(self) -> Told:
         """What goes with the last write.
@@ -167,7 +179,8 @@ class Run:
             return Told()
 
     def _told(self) -> Told:
-        return Told(self._events_sent, tuple(self._events))
+        events = tuple(StageEvent(event_type, members()) for event_type, members in self._events)
+        return Told(self._events_sent, events)
 
     def flush(self) -> None:
         """Send the latest unsent progress, if any."""

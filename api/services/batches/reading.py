@@ -16,6 +16,7 @@ from api.deps import Access
 from api.paging import Page
 from api.services.executions.answers import answer_body
 from api.services.executions.history import position_of
+from api.services.executions.partial import with_partial
 from api.services.executions.reading import CANCEL_REASON, with_queue_position
 from api.services.waiting import hold
 from shared.clock import iso
@@ -169,7 +170,7 @@ async def _result(context: ApiContext, line: BatchLine) -> tuple[str | None, byt
     if stored is not None:
         if stored.status == Status.PENDING:
             await context.health.load()
-        stored = await with_queue_position(context, stored)
+        stored = await with_partial(context, await with_queue_position(context, stored))
         return stored.status, place + b"false," + answer_body(context, stored)[1:]
     summary = await context.executions.tombstone(line.execution_id)
     status = orjson.loads(summary)["status"] if summary else None

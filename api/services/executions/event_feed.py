@@ -21,7 +21,7 @@ END_ID = "end"  # of the last event, which is the execution itself: nothing can 
 _RETRY = b"retry: 2000\n\n"  # how long a client waits before it connects again (ms)
 _LAST = ("execution_complete", "execution_error")
 _PAGE = 16  # events read at a time: what a slow client keeps in memory
-_LIFETIME_S = 3_600.0  # then the client connects again and goes on where it was
+LIFETIME_S = 3_600.0  # then the client connects again and goes on where it was
 
 
 class EventFeed:
@@ -53,7 +53,7 @@ class EventFeed:
         """Until the execution has ended, is gone, or the stream's time is over."""
         yield _RETRY
         loop = asyncio.get_running_loop()
-        ends_at = loop.time() + _LIFETIME_S
+        ends_at = loop.time() + LIFETIME_S
         with self._context.wakeups.listening(self._execution_id) as changed:
             while not self._is_over and loop.time() < ends_at:
                 changed.clear()
@@ -66,16 +66,7 @@ class EventFeed:
                         await changed.wait()
                 except TimeoutError:
                     yield HEARTBEAT
-                    self._is_over = not await self._is_allowed()
-
-    async def _is_allowed(self) -> bool:
-        try:
-            await self._check()
-        except Unavailable:
-            return True  # nobody can tell; the next heartbeat asks again
-        except KennelError:
-            return False
-        return True
+                    self._is_over = not await is_allowed(self._check)
 
     async def _news(self) -> Sequence[bytes]:
         """The next frames; none when there is nothing new, or Redis is away."""
@@ -126,6 +117,17 @@ class EventFeed:
         """The execution with its result."""
         kind = b"execution_error" if ended.status in ("failed", "cancelled") else b"execution_complete"
         return _frame(END_ID, b'{"event_type":"%s",%s' % (kind, answer_body(self._context, ended)[1:]))
+
+
+async def is_allowed(check: Callable[[], Awaitable[object]]) -> bool:
+    """Whether who follows may still do so."""
+    try:
+        await check()
+    except Unavailable:
+        return True  # nobody can tell; the next heartbeat asks again
+    except KennelError:
+        return False
+    return True
 
 
 def _frame(event_id: str, data: bytes) -> bytes:

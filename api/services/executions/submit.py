@@ -22,6 +22,7 @@ from api.services.executions.submission import submission_of
 from api.services.validation import validated
 from shared import ids
 from shared.errors import BadRequest, InvalidInput, NotFound, Unavailable
+from shared.models.alert_run import AlertRun
 from shared.models.batch import BatchPlace
 from shared.models.resource import RetrieverRecord
 from shared.stores.executions import IdempotencyMismatch, Replayed, StaleRetriever, StoredExecution
@@ -151,8 +152,13 @@ async def store(
     extra: Mapping[str, Any] | None = None,
     watcher: str = "",
     place: BatchPlace | None = None,
+    alert: AlertRun | None = None,
 ) -> StoredExecution | Replayed:
-    """The new execution as it is stored, by itself or at its place in a batch. Raises as `submit`."""
+    """The new execution as it is stored: by itself, at its place in a batch, or evaluating an alert.
+
+    Raises:
+        As `submit`.
+    """
     for _ in range(_LOOK_UPS):
         retriever = await _runnable(context, access, owner, body)
         submission = await submission_of(context, retriever, body, execution_id, extra)
@@ -161,6 +167,8 @@ async def store(
             submission.body_digest = idempotency.body_digest()
         submission.watcher = watcher
         submission.place = place
+        if alert is not None:
+            submission.alert_id, submission.alert = alert.alert_id, alert.to_json()
         try:
             return await context.executions.submit(submission)
         except StaleRetriever as error:

@@ -45,7 +45,7 @@ class DeepHealthService:
     async def report(self, *, deep: bool, metrics: bool) -> DeepHealth:
         """Args:
         deep: List the workers in `meta`.
-        metrics: Put workers online and the depth of the queue into `meta`.
+        metrics: Put workers online, the depth of the queue and stages that cannot be ended into `meta`.
         """
         async with self._asking:  # one question at a time, however many ask
             errors = self._errors.get("errors")
@@ -91,7 +91,11 @@ class DeepHealthService:
                 meta["workers"] = await self._workers()
             if metrics:
                 load = await self._health.load()
-                meta["metrics"] = {"workers_online": load.workers_online, "queue_depth": load.queue_depth}
+                meta["metrics"] = {
+                    "workers_online": load.workers_online,
+                    "queue_depth": load.queue_depth,
+                    "stages_stuck": load.stages_stuck,
+                }
         except Unavailable as error:
             meta["error"] = error.message
         return meta

@@ -31,6 +31,7 @@ class Load:
     queue_depth: int
     swept_at_ms: int = 0  # 0 = never
     now_ms: int = 0  # by the clock of Redis, as the sweep's
+    stages_stuck: int = 0
 
 
 class HealthService:

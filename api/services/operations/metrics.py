@@ -91,6 +91,11 @@ class _Snapshot(Collector):
             "Workers heard of within three heartbeats.",
             value=self._reading.workers_online,
         )
+        yield GaugeMetricFamily(
+            "kennel_stages_stuck",
+            "Stages that must stop and cannot be ended: each keeps a thread of its worker.",
+            value=self._reading.stages_stuck,
+        )
         depth = GaugeMetricFamily("kennel_queue_depth", "Executions that wait in a queue.", labels=["queue"])
         oldest = GaugeMetricFamily(
             "kennel_queue_oldest_seconds",

@@ -21,6 +21,7 @@ from api.schemas.collections import (
     CollectionListBody,
     FeatureExtractor,
 )
+from api.services.alerts.attachments import Attachments
 from api.services.resources.changes import changed
 from api.services.resources.collection_features import (
     Models,
@@ -35,7 +36,10 @@ from shared import ids, keys
 from shared.clock import utc_now_iso
 from shared.documents.store import CollectionRef, CollectionShape, DocumentStore, TextEmbedding, VectorConfig
 from shared.errors import Conflict, InvalidInput, KennelError, OutcomeUnknown
+from shared.models.alert import all_attachments
 from shared.models.resource import Resource
+from shared.redis_link import Argument
+from shared.stores.alerts import attachment_links
 from shared.stores.resources import ResourceStore
 
 # Where documents of a batch go that names no collection. Hidden unless asked for.
@@ -54,6 +58,7 @@ class CollectionService:
         cursors: Cursors,
         models: Models,
         namespaces: ResourceStore,
+        attachments: Attachments,
     ) -> None:
         """`models` are the embedding models of the installation, the default first."""
         self._models = models
@@ -61,6 +66,7 @@ class CollectionService:
         self._store = store
         self._directory = directory
         self._pool = pool
+        self._attachments = attachments
         self._lister = Lister(store, cursors)
 
     async def create(self, namespace_id: str, request: CollectionCreate) -> bytes:
@@ -68,7 +74,8 @@ class CollectionService:
 
         Raises:
             Conflict: the name is taken.
-            InvalidInput: the name is one of ours, input_schema is malformed, or no such extractor.
+            InvalidInput: the name is one of ours, input_schema is malformed, no such extractor, or an alert
+                that would not run here.
         """
         _refuse_reserved(request.collection_name)
         _check_schema(request.input_schema)
@@ -80,6 +87,9 @@ class CollectionService:
         extractor = extractor_of(request)
         embedding = text_embedding(extractor, self._models)
         collection = _collection(ids.collection_id(), request, extractor, is_system=is_system)
+        collection.alert_applications = await self._attachments.checked(
+            namespace_id, request.alert_applications or ()
+        )
         ref = CollectionRef(namespace_id, collection.collection_id)
         # First its place, then its record: a crash in between leaves an empty file, not a broken collection.
         declared = await self._declared(namespace_id, embedding)
@@ -93,6 +103,7 @@ class CollectionService:
                 collection.collection_name,
                 orjson.dumps(collection.model_dump()),
                 parent=keys.resource("namespace", namespace_id),
+                links=_links(collection.model_dump()),
             )
         except KennelError as error:
             if not isinstance(error, OutcomeUnknown):
@@ -124,15 +135,20 @@ class CollectionService:
         """The collection as it is now.
 
         Raises:
-            NotFound: no such collection. Conflict: the new name is taken. InvalidInput: it is one of ours.
+            NotFound: no such collection. Conflict: the new name is taken. InvalidInput: it is one of ours, or
+                an alert would not run here.
         """
         _refuse_reserved(request.collection_name)
         given = request.model_dump(exclude_none=True, include=_CHANGEABLE)
+        if request.alert_applications is not None:
+            given["alert_applications"] = await self._attachments.checked(
+                namespace_id, request.alert_applications
+            )
 
         async def change(found: Resource) -> tuple[dict[str, Any], None]:
             return {**found.answer(), **given}, None
 
-        found, body = await changed(self._store, namespace_id, id_or_name, change)
+        found, body = await changed(self._store, namespace_id, id_or_name, change, links_of=_links)
         names = (found.answer()["collection_name"], body["collection_name"])
         self._directory.forget(namespace_id, found.resource_id, *names)
         return {**await self.get(namespace_id, found.resource_id), "warnings": request.warnings()}
@@ -186,7 +202,7 @@ class CollectionService:
         return await self._pool.run(lambda documents: sum(documents.count(ref) for ref in refs))
 
     async def delete(self, namespace_id: str, id_or_name: str) -> Resource:
-        """Delete the record, then the documents.
+        """Delete the record, then the documents. Its alerts are let go.
 
         Returns:
             What was deleted.
@@ -227,6 +243,10 @@ def _collection(
         updated_at=now,
         is_system=is_system,
     )
+
+
+def _links(body: dict[str, Any]) -> list[Argument]:
+    return attachment_links(all_attachments(body))
 
 
 def _made(

@@ -25,6 +25,7 @@ from api.schemas.namespaces import (
     StandaloneCreate,
     VectorConfig,
 )
+from api.services.alerts.alerts import AlertService
 from api.services.resources.changes import changed
 from api.services.resources.collections import CollectionService
 from api.services.resources.listing import Lister, Listing
@@ -52,6 +53,7 @@ class NamespaceService:
         directory: NamespaceDirectory,
         collections: CollectionService,
         retrievers: RetrieverService,
+        alerts: AlertService,
         pool: DocumentPool,
         cursors: Cursors,
     ) -> None:
@@ -60,6 +62,7 @@ class NamespaceService:
         self._directory = directory
         self._collections = collections
         self._retrievers = retrievers
+        self._alerts = alerts
         self._pool = pool
         self._lister = Lister(store, cursors)
         self._purges: set[asyncio.Task[None]] = set()
@@ -198,6 +201,7 @@ class NamespaceService:
             try:
                 await self._retrievers.delete_all(namespace_id)
                 await self._collections.delete_all(namespace_id)
+                await self._alerts.delete_all(namespace_id)
                 await self._pool.run(lambda documents: documents.drop_namespace(namespace_id))
                 await self._deleted.purged(namespace_id)
             except KennelError as error:

@@ -51,7 +51,8 @@ def of_record(stored: StoredExecution) -> Task:
 def of_line(owners: Mapping[str, str], line: bytes) -> Task:
     summary: dict[str, Any] = orjson.loads(line)
     execution_id, retriever_id = summary.pop("execution_id"), summary.pop("retriever_id")
-    return _task(execution_id, retriever_id, owners[retriever_id], summary.pop("status"), summary)
+    owner = summary["alert"]["alert_id"] if "alert" in summary else retriever_id
+    return _task(execution_id, retriever_id, owners[owner], summary.pop("status"), summary)
 
 
 def _task(

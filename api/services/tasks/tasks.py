@@ -22,7 +22,7 @@ from shared.filters.ast import And, AnyText
 from shared.models.execution import Status
 from shared.stores.executions import StoredExecution
 
-RETRIEVERS_MAX = 2_000  # whose executions are in one list: the newest of each namespace in turn
+OWNERS_MAX = 2_000  # whose executions are in one list: the newest of each namespace in turn
 SCAN_MAX = 1_000  # tasks that filters, search and orders look at
 
 
@@ -128,19 +128,25 @@ async def _scanned(
 
 
 async def _owners(context: ApiContext, principal: Principal) -> tuple[dict[str, str], list[str]]:
-    """Retriever id, or what stands for it of ad-hoc ones -> namespace id, of all that the caller may use."""
+    """In whose history executions are -> namespace id, of all that the caller may use.
+
+    Retrievers, alerts, and what stands for a retriever of ad-hoc executions.
+    """
     namespaces = [each for each in await context.namespace_service.ids() if principal.may_use(each)]
-    of_each = await asyncio.gather(*(context.retriever_service.ids(each) for each in namespaces))
     owners = {ids.adhoc_retriever_id(each): each for each in namespaces}
-    owners |= {
-        retriever_id: namespace
-        for namespace, retriever_ids in zip(namespaces, of_each, strict=True)
-        for retriever_id in retriever_ids
-    }
-    if len(owners) <= RETRIEVERS_MAX:
+    for service in (context.retriever_service, context.alert_service):
+        of_each = await asyncio.gather(*(service.ids(each) for each in namespaces))
+        owners |= {
+            owner_id: namespace
+            for namespace, owner_ids in zip(namespaces, of_each, strict=True)
+            for owner_id in owner_ids
+        }
+    if len(owners) <= OWNERS_MAX:
         return owners, []
-    kept = dict(list(owners.items())[:RETRIEVERS_MAX])
-    return kept, [f"only the executions of {RETRIEVERS_MAX:,} of {len(owners):,} retrievers are listed"]
+    kept = dict(list(owners.items())[:OWNERS_MAX])
+    return kept, [
+        f"only the executions of {OWNERS_MAX:,} of {len(owners):,} retrievers and alerts are listed"
+    ]
 
 
 async def _execution(context: ApiContext, principal: Principal, task_id: str) -> StoredExecution | None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from api.schemas import webhooks as schemas
-from shared.deliveries.templates import check_template
+from shared.deliveries.templates import check_blocks, check_template
 from shared.errors import InvalidInput
 from shared.models.channel import Channel, Channels, EmailChannel, SlackChannel, WebhookChannel
 from shared.outbound.errors import OutboundRefused
@@ -24,15 +24,25 @@ class ChannelReader:
         self._guard = guard
         self._has_mail = has_mail
 
-    def read(self, given: Sequence[schemas.Channel], kept: Channels = ()) -> Channels:
+    def read(
+        self,
+        given: Sequence[schemas.Channel],
+        kept: Channels = (),
+        *,
+        at: Sequence[str] = ("channels",),
+        member: str = "configs",
+    ) -> Channels:
         """The channels to store; a redacted secret is that of the channel at the same place in `kept`.
+
+        Args:
+            at, member: Where the request has them, and what it calls their configs; errors say so.
 
         Raises:
             InvalidInput: an internal address, a broken template, mail without a mail server, or a
                 redacted secret where none is kept.
         """
         return tuple(
-            self._read(each, kept[index] if index < len(kept) else None, ("channels", index, "configs"))
+            self._read(each, kept[index] if index < len(kept) else None, (*at, index, member))
             for index, each in enumerate(given)
         )
 
@@ -43,7 +53,13 @@ class ChannelReader:
             case schemas.SlackChannel(configs=configs):
                 self._check_url(configs.webhook_url, (*loc, "webhook_url"))
                 overrides = configs.model_dump(include=set(_OVERRIDES), exclude_none=True)
-                return SlackChannel(webhook_url=configs.webhook_url, overrides=overrides)
+                if configs.blocks_template is not None:
+                    check_blocks(configs.blocks_template, (*loc, "blocks_template"))
+                return SlackChannel(
+                    webhook_url=configs.webhook_url,
+                    overrides=overrides,
+                    blocks_template=configs.blocks_template,
+                )
             case schemas.EmailChannel(configs=configs):
                 return self._email(configs, loc)
 
@@ -106,7 +122,12 @@ def shown(channel: Channel) -> dict[str, Any]:
                 "signing_secret": REDACTED if channel.signing_secret else None,
             }
         case SlackChannel():
-            configs = {"webhook_url": channel.webhook_url, **dict.fromkeys(_OVERRIDES), **channel.overrides}
+            configs = {
+                "webhook_url": channel.webhook_url,
+                **dict.fromkeys(_OVERRIDES),
+                **channel.overrides,
+                "blocks_template": channel.blocks_template,
+            }
         case EmailChannel():
             configs = channel.model_dump(mode="json", exclude={"channel", "timeout_s"})
     return {"channel": channel.channel, "configs": configs}

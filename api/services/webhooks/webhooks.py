@@ -8,8 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import anyio.to_thread
-
 from api.auth import Principal
 from api.paging import Page
 from api.schemas.webhooks import (
@@ -22,6 +20,7 @@ from api.schemas.webhooks import (
 )
 from api.schemas.webhooks import Webhook as WebhookAnswer
 from api.services.webhooks.channels import ChannelReader, shown
+from api.services.webhooks.sealing import ChannelVault
 from shared import ids
 from shared.clock import iso, now_ms, utc_now_iso
 from shared.deliveries.signatures import new_secret
@@ -31,12 +30,9 @@ from shared.models.channel import (
     Channels,
     RetiringSecret,
     WebhookChannel,
-    channels_from_json,
-    channels_to_json,
 )
 from shared.models.webhook import CHANNELS_MAX, Webhook
 from shared.stores.webhooks import Fields, StoredWebhook, WebhookStore, instant
-from shared.vault import Vault
 
 _TRIES = 10
 _RETIRING_MAX = 4
@@ -46,7 +42,7 @@ Edit = Callable[[Channels], tuple[dict[str, Any], Channels]]
 
 
 class WebhookService:
-    def __init__(self, store: WebhookStore, vault: Vault, channels: ChannelReader) -> None:
+    def __init__(self, store: WebhookStore, vault: ChannelVault, channels: ChannelReader) -> None:
         self._store = store
         self._vault = vault
         self._channels = channels
@@ -66,7 +62,7 @@ class WebhookService:
             webhook_name=request.webhook_name,
             event_types=tuple(dict.fromkeys(request.event_types)),
             resource_types=tuple(request.resource_types) if request.resource_types else None,
-            sealed_channels=await self._sealed(channels),
+            sealed_channels=await self._vault.sealed(channels),
             is_active=request.is_active,
             created_at=now,
             updated_at=now,
@@ -150,18 +146,15 @@ class WebhookService:
 
     async def opened(self, webhook: Webhook) -> Channels:
         """Its channels. Raises Unavailable when the key file does not open them."""
-        text = await anyio.to_thread.run_sync(self._vault.unseal, webhook.sealed_channels)
-        return channels_from_json(text)
-
-    async def _sealed(self, channels: Channels) -> str:
-        return await anyio.to_thread.run_sync(self._vault.seal, channels_to_json(channels))
+        [channels] = await self._vault.opened(webhook.sealed_channels)
+        return channels
 
     async def _changed(self, caller: Principal, webhook_id: str, edit: Edit) -> tuple[Webhook, Channels]:
         """Apply an edit to whichever version is current."""
         for _ in range(_TRIES):
             found = await self.found(caller, webhook_id)
             fields, channels = edit(await self.opened(found.webhook))
-            fields |= {"sealed_channels": await self._sealed(channels), "updated_at": utc_now_iso()}
+            fields |= {"sealed_channels": await self._vault.sealed(channels), "updated_at": utc_now_iso()}
             webhook = Webhook.model_validate(found.webhook.model_dump() | fields)
             if await self._store.put(webhook, channels, version=found.version):
                 return webhook, channels

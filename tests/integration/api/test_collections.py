@@ -94,7 +94,7 @@ def test_a_full_namespace_takes_no_more(api: httpx.Client, redis_client: redis.R
         ({"collection_name": "_direct_upsert"}, ["collection_name"]),
         ({"source": {"type": "nowhere"}}, ["source", "type"]),
         ({"input_schema": {}}, ["input_schema"]),
-        ({"alert_applications": [{}]}, ["alert_applications"]),
+        ({"schedule": {"hours": 1}}, ["schedule"]),
     ],
 )
 def test_what_does_not_fit_is_422_at_its_place(api: httpx.Client, over: Any, place: list[str]) -> None:

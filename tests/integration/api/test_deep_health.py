@@ -71,7 +71,7 @@ def test_with_a_worker_all_is_ok_and_the_probe_leaves_nothing(
     report = ok(client.get("/v1/health/deep", params={"deep": True, "metrics": True}))
     assert (report["status"], _flags(report), report["data"]["analytics"]) == ("OK", SERVICES, None)
     assert [worker["name"] for worker in report["meta"]["workers"]] == ["worker-1"]
-    assert report["meta"]["metrics"] == {"workers_online": 1, "queue_depth": 1}
+    assert report["meta"]["metrics"] == {"workers_online": 1, "queue_depth": 1, "stages_stuck": 0}
     assert list((tmp_path / "data" / "documents").iterdir()) == []
     assert set(ok(client.get("/v1/health/deep"))["meta"]) == {"version"}
 

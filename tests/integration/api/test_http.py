@@ -124,7 +124,6 @@ def test_each_method_that_a_path_does_not_take_is_405(api: httpx.Client) -> None
         ("PATCH", "/v1/collections/x/documents/y/acl"),
         ("GET", "/v1/retrievers/benchmarks/x"),
         ("GET", "/v1/retrievers/x/learned-fusion/weights/y"),
-        ("GET", "/v1/alerts/executions/x"),
         ("DELETE", "/v1/organizations/secrets/x"),
         ("POST", "/v1/organizations/alerts/list"),
         ("GET", "/v1/organizations/users/a@b"),

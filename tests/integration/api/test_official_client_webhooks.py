@@ -70,8 +70,8 @@ def test_a_webhook_from_its_making_to_its_end(webhooks: WebhooksApi) -> None:
 
 def test_an_event_that_never_happens_is_refused(webhooks: WebhooksApi) -> None:
     with pytest.raises(UnprocessableEntityException) as refused:
-        webhooks.create_webhook_organizations(wanted(WebhookEventType.ALERT_DOT_TRIGGERED))
-    assert "alert.triggered does not happen" in refused.value.data.error.message
+        webhooks.create_webhook_organizations(wanted(WebhookEventType.DOCUMENT_DOT_CREATED))
+    assert "document.created does not happen" in refused.value.data.error.message
 
 
 def test_the_event_types_are_those_of_the_client() -> None:

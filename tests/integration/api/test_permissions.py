@@ -47,6 +47,9 @@ def _needed(method: str, path: str) -> Permission:
     if "/api-keys" in path or "/webhooks" in path:
         return "admin"
     # Whoever may read may run what reads, cancel it, and keep its result longer.
+    # An alert tells people what it found, so to run one is to write.
+    if path == "/v1/alerts/{alert}/execute":
+        return "write"
     runs = "/execute" in path or path.startswith(("/v1/batches", "/v1/tasks"))
     runs = runs or path.endswith(("/cancel", "/extend"))
     if method == "DELETE" and not runs:

@@ -83,6 +83,7 @@ def test_a_webhook_from_its_making_to_its_end(root: httpx.Client) -> None:
                     "username": "kennel",
                     "icon_emoji": None,
                     "icon_url": None,
+                    "blocks_template": None,
                 },
             },
         ],
@@ -207,6 +208,10 @@ def configs(**over: Any) -> list[dict[str, Any]]:
         (
             {"channels": [{"channel": "slack", "configs": {"webhook_url": "http://[::1]/"}}]},
             ["channels", 0, "configs", "webhook_url"],
+        ),
+        (
+            {"channels": [{**SLACK, "configs": {**SLACK["configs"], "blocks_template": "{}"}}]},
+            ["channels", 0, "configs", "blocks_template"],
         ),
         (
             {"channels": [{"channel": "email", "configs": {"to_addresses": ["a@b\r\nBcc: c@d"]}}]},

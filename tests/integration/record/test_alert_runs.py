@@ -98,8 +98,8 @@ class TestRecords:
         for owner, count in ((ALERT, 1), ("ret_1", 0)):
             total, *flat = fcall(client, "history", owner, *asked)
             assert (total, len(flat)) == (count, 2 * count)
-        total, *runs = fcall(client, "list_alert_runs", "ns_1", "", 0, 10)
-        assert (total, runs[0]) == (1, b"exec_a")
+        total, _, line = fcall(client, "list_alert_runs", "ns_1", "", 0, 10, 3600)
+        assert (total, orjson.loads(line)["execution_id"]) == (1, "exec_a")
         assert 0 < client.ttl("kennel:alert_runs:ns_1") <= 3600
 
     def test_an_ended_one_keeps_alert_and_finding(

@@ -23,7 +23,7 @@ class Redis:
         assert function == "online"
         if self.is_away:
             raise Unavailable("Redis is away")
-        return [self.workers, 0, 0, 0]
+        return [self.workers, 0, 0, 0, 0]
 
 
 class Clock:

@@ -52,7 +52,8 @@ def test_cancel_says_what_it_came_to(status: str, outcome: str, sentence: str) -
 
 
 def test_without_a_terminal_poll_prints_a_line_for_each_change() -> None:
-    replies = (at(1, "pending", wait_reason="queued"), at(2, current_stage="search"), at(3, "completed"))
+    pending = at(1, "pending", wait_reason="queued")
+    replies = (pending, refusal(429), at(2, current_stage="search"), at(3, "completed"))
     with fake_server(*replies) as server:
         result = kennel(server, "poll", "books", "exec_1")
     assert result.exit_code == 0

@@ -8,11 +8,12 @@ from typing import Any
 import orjson
 
 from shared.documents import CollectionRef, DocumentStore, DocumentWrite
-from shared.models.execution import Claim, ExecutionRequest, Page, StageEvent
+from shared.models.execution import Claim, ExecutionRequest, Page, StageEventType
 from workers.context import Embeddings
 from workers.execution.definition import DefinitionCache
 from workers.execution.pipeline import Pipeline
 from workers.execution.retrying import RetryPolicy
+from workers.lease.interruptible import Interruptible
 from workers.lease.run import Checkpoint, Run, Snapshot
 from workers.meter import Meter
 
@@ -31,6 +32,7 @@ class PrivateRun(Run):
         self.stop: Exception | None = None
         self.states: list[bytes | None] = []
         self.saves = 0
+        self.work = Interruptible()
 
     def check(self) -> None:
         if self.stop is not None:
@@ -40,8 +42,8 @@ class PrivateRun(Run):
         self.published.append((stage, stages_completed))
         snapshot()
 
-    def tell(self, event: StageEvent) -> None:
-        self.told.append((event.type, orjson.loads(b"{" + event.members[1:] + b"}")))
+    def tell(self, event_type: StageEventType, members: Callable[[], bytes]) -> None:
+        self.told.append((event_type, orjson.loads(b"{" + members()[1:] + b"}")))
 
     def keep(self, checkpoint: Checkpoint) -> None:
         self.states.append(checkpoint.state())

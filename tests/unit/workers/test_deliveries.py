@@ -12,7 +12,7 @@ import orjson
 import pytest
 from standardwebhooks import Webhook
 
-from shared.deliveries.templates import check_template
+from shared.deliveries.templates import check_blocks, check_template
 from shared.errors import InvalidInput
 from shared.models.channel import Channel, EmailChannel, RetiringSecret, SlackChannel, WebhookChannel
 from shared.models.delivery import Attempt, Lane, TakenDelivery
@@ -96,6 +96,43 @@ def test_slack_is_sent_a_sentence() -> None:
         channel = SlackChannel(webhook_url=receiver.url, overrides={"channel": "#ops", "username": "kennel"})
         assert sender().send(delivery(), channel).error is None
     assert receiver.bodies() == [{"text": SENTENCE, "channel": "#ops", "username": "kennel"}]
+
+
+def test_slack_is_sent_the_blocks_of_a_template_as_text() -> None:
+    blocks = [
+        {"type": "header", "text": {"type": "plain_text", "text": "{{ status }}", "emoji": True}},
+        {"type": "context", "elements": [{"type": "mrkdwn", "text": "{{ stages_completed }}"}]},
+    ]
+    template = orjson.dumps(blocks).decode()
+    check_blocks(template, ["blocks_template"])
+    with http_receiver() as receiver:
+        channel = SlackChannel(webhook_url=receiver.url, blocks_template=template)
+        assert sender().send(delivery(), channel).error is None
+    [message] = receiver.bodies()
+    assert message["text"] == SENTENCE
+    assert message["blocks"] == [
+        {"type": "header", "text": {"type": "plain_text", "text": "failed", "emoji": True}},
+        {"type": "context", "elements": [{"type": "mrkdwn", "text": ""}]},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("template", "problem"),
+    [
+        ("[", "is not JSON"),
+        ("[" * 5_000, "is not JSON"),
+        ('{"type": "divider"}', "is no list of Slack blocks"),
+        ("[]", "is no list of Slack blocks"),
+        ("[1]", "is no list of Slack blocks"),
+        (orjson.dumps([{}] * 51).decode(), "holds 51 blocks"),
+        ('[{"text": "{{ nonsense }}"}]', "nonsense"),
+        ('[{"a":' * 100 + "1" + "}]" * 100, "nested deeper"),
+    ],
+)
+def test_what_are_no_blocks_is_refused(template: str, problem: str) -> None:
+    with pytest.raises(InvalidInput, match=problem) as refused:
+        check_blocks(template, ["blocks_template"])
+    assert "template" in str(refused.value.errors[0]["loc"][0])
 
 
 def test_a_mail_goes_to_all_its_recipients() -> None:
