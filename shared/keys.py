@@ -55,7 +55,7 @@
 | kennel:deliveries:<owner id>          | zset   | delivery ids by creation time (ms)            | Lua only          | 30 days, <= 10,000 |
 | kennel:deliveries:<owner id>:<status> | zset   | the same, one each for pending, delivered, failed | Lua only      | 30 days           |
 | kennel:alert_due                      | zset   | "<alert id>" or "<alert id>/<collection id>" by when it is due (ms) | Lua only | permanent, <= scheduled alerts and attachments |
-| kennel:alert_state:<alert id>         | hash   | when it fired last, where its condition holds | finish            | permanent, until its alert is deleted |
+| kennel:alert_state:<alert id>         | hash   | when it fired last, where its condition holds, mark of its metric | finish            | permanent, until its alert is deleted |
 | kennel:lanes                          | zset   | lanes by when to look at them (ms)            | Lua only          | permanent, <= channels |
 | kennel:due:<lane>                     | zset   | deliveries by when they are due (ms)          | Lua only          | permanent, <= 10,000 |
 | kennel:sending:<lane>                 | zset   | deliveries being sent, by lease end (ms)      | Lua only          | permanent, <= 4   |
@@ -179,6 +179,10 @@ def pending(queue: str) -> str:
 
 def definition(retriever_id: str, version: int) -> str:
     return f"kennel:def:{retriever_id}:{version}"
+
+
+def alert_state(alert_id: str) -> str:
+    return f"kennel:alert_state:{alert_id}"
 
 
 def work(kind: str) -> str:

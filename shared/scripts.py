@@ -39,6 +39,7 @@ _PARTS = (
     "api_keys",
     "webhooks",
     "alerts",
+    "alert_beat",
     "stats",
     "doctor",
 )
