@@ -18,9 +18,9 @@ from api.services.alerts.attachments import Attachments
 from api.services.documents.aggregation import DocumentAggregationService
 from api.services.documents.changes import DocumentChangeService
 from api.services.documents.documents import DocumentService
-from api.services.documents.embedding_wakeup import EmbeddingWakeup
 from api.services.documents.lists import DocumentListService
 from api.services.documents.upsert_once import UpsertOnce
+from api.services.documents.wakeup import Wakeup
 from api.services.operations.deep_health import DeepHealthService
 from api.services.operations.health import HealthService
 from api.services.operations.metrics import MetricsService
@@ -47,7 +47,7 @@ from shared.stores.alerts import AlertStore
 from shared.stores.batches import BatchStore
 from shared.stores.books import BookStore
 from shared.stores.catalogue import CatalogueStore
-from shared.stores.embedding_requests import EmbeddingRequests
+from shared.stores.collection_work import WorkRequests
 from shared.stores.execution_events import EventStore
 from shared.stores.executions import ExecutionStore
 from shared.stores.limits import LimitStore
@@ -134,7 +134,7 @@ class ApiContext:
             settings=settings,
         )
         upsert_answers = UpsertAnswers(redis, ttl_s=settings.idempotency_ttl_s)
-        wakeup = EmbeddingWakeup(EmbeddingRequests(redis))
+        wakeup = Wakeup(WorkRequests(redis))
         channel_reader, channel_vault = _channel_reader(settings), ChannelVault(Vault(settings.data_dir))
         webhook_service = WebhookService(WebhookStore(redis), channel_vault, channel_reader)
         deliveries = OwnedDeliveries(DeliveryLog(redis), cursors)

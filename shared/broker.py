@@ -23,12 +23,15 @@ from shared.settings import Settings
 RUN_TASK = "kennel.run"
 EMBED_TASK = "kennel.embed"
 DELIVER_TASK = "kennel.deliver"
+DISPATCH_TASK = "kennel.alerts_dispatch"
 QUEUE_INTERACTIVE = "kennel.interactive"
 QUEUE_NORMAL = "kennel.normal"
 QUEUE_BULK = "kennel.bulk"
 QUEUE_ALERTS = "kennel.alerts"
 QUEUE_EMBED = "kennel.embed"
 QUEUE_DELIVER = "kennel.deliver"
+QUEUE_DISPATCH = "kennel.dispatch"
+_QUEUES_OF_TASKS = (QUEUE_EMBED, QUEUE_DISPATCH, QUEUE_DELIVER)
 QUEUES = (QUEUE_INTERACTIVE, QUEUE_NORMAL, QUEUE_ALERTS, QUEUE_BULK)  # of executions, the first first
 QUEUE_OF: Mapping[Priority, str] = {
     "interactive": QUEUE_INTERACTIVE,
@@ -71,7 +74,7 @@ def make_celery(settings: Settings) -> Celery:
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
         task_default_queue=QUEUE_NORMAL,
-        task_queues=[Queue(name, routing_key=name) for name in (*QUEUES, QUEUE_EMBED, QUEUE_DELIVER)],
+        task_queues=[Queue(name, routing_key=name) for name in (*QUEUES, *_QUEUES_OF_TASKS)],
         task_acks_late=False,
         task_reject_on_worker_lost=False,
         task_ignore_result=True,
@@ -104,6 +107,12 @@ def message_template() -> str:
 def embed_template() -> str:
     """The message that a collection has texts to embed, with @ID@ and @REF@ (namespace/collection)."""
     return json.dumps(_published(EMBED_TASK, QUEUE_EMBED, _REF, shadow=f"embed@{_REF}"))
+
+
+@cache
+def dispatch_template() -> str:
+    """The message that alerts are to be asked about a collection's documents, with @ID@ and @REF@."""
+    return json.dumps(_published(DISPATCH_TASK, QUEUE_DISPATCH, _REF, shadow=f"alerts@{_REF}"))
 
 
 @cache

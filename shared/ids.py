@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import secrets
+
+import orjson
 
 COLLECTION_PREFIX = "col_"
 ALERT_PREFIX = "alt_"
@@ -13,12 +16,21 @@ _ADHOC = "adhoc_"
 
 
 def _token(length: int) -> str:
-    bits = int.from_bytes(secrets.token_bytes(length * 5 // 8 + 1))
+    return _encoded(int.from_bytes(secrets.token_bytes(length * 5 // 8 + 1)), length)
+
+
+def _encoded(bits: int, length: int) -> str:
     return "".join(_ALPHABET[(bits >> (5 * i)) & 31] for i in range(length))
 
 
 def execution_id() -> str:
     return "exec_" + _token(16)
+
+
+def execution_id_of(*parts: str | int) -> str:
+    """One that follows from what it is about: the same parts make the same id."""
+    digest = hashlib.sha256(orjson.dumps(parts)).digest()
+    return "exec_" + _encoded(int.from_bytes(digest), 16)
 
 
 def batch_id() -> str:

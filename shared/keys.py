@@ -46,7 +46,7 @@
 | kennel:deleting                       | hash   | hidden namespace id -> task id, until purged  | API               | permanent         |
 | kennel:deletion:<task id>             | string | id of a namespace of which nothing is left    | API               | summary_ttl_s     |
 | kennel:secret                         | string | what cursors are signed with                  | API, once         | permanent         |
-| kennel:embedding                      | zset   | collections with texts to embed, by when worked on (ms) | Lua only | permanent, <= collections |
+| kennel:work:<kind>                    | zset   | collections with texts to embed (embed) or documents to ask alerts about (alerts), by when worked on (ms) | Lua only | permanent, <= collections |
 | kennel:catalogue                      | hash   | stage id -> catalogue entry (JSON)            | workers at start  | permanent         |
 | kennel:key:<sha256>                   | string | an API key's record (JSON)                    | Lua only          | permanent         |
 | kennel:keys                           | hash   | key name -> sha256                            | Lua only          | permanent, <= 10,000 |
@@ -60,12 +60,13 @@
 | kennel:deliveries:<owner id>          | zset   | delivery ids by creation time (ms)            | Lua only          | 30 days, <= 10,000 |
 | kennel:deliveries:<owner id>:<status> | zset   | the same, one each for pending, delivered, failed | Lua only      | 30 days           |
 | kennel:alert_due                      | zset   | "<alert id>" or "<alert id>/<collection id>" by when it is due (ms) | Lua only | permanent, <= scheduled alerts and attachments |
-| kennel:alert_state:<alert id>         | hash   | when it fired last, where its condition holds | finish            | permanent, until its alert is deleted |
+| kennel:alert_state:<alert id>         | hash   | when it fired last, where its condition holds, mark of its metric | finish            | permanent, until its alert is deleted |
 | kennel:lanes                          | zset   | lanes by when to look at them (ms)            | Lua only          | permanent, <= channels |
 | kennel:due:<lane>                     | zset   | deliveries by when they are due (ms)          | Lua only          | permanent, <= 10,000 |
 | kennel:sending:<lane>                 | zset   | deliveries being sent, by lease end (ms)      | Lua only          | permanent, <= 4   |
 | kennel.deliver                        | list   | the Celery queue of wake-ups for senders      | Lua, Celery       | permanent, <= 16  |
 | kennel:deliver_message                | string | the template of such a wake-up                | sweep_deliveries  | permanent         |
+| kennel.dispatch                       | list   | the Celery queue of tasks that start runs of alerts | Lua, Celery | permanent, <= collections |
 | kennel.alerts                         | list   | the Celery queue of evaluations of alerts     | Lua, Celery       | permanent, <= queue_max |
 | kennel:alert_runs:<namespace id>      | zset   | evaluations of all its alerts by sequence number, <= 10,000 | submit | summary_ttl_s     |
 | kennel:wake:<api process>             | pub/sub| "<execution id> <revision> <status>"          | Lua only          | -                 |
@@ -81,7 +82,6 @@ CATALOGUE = "kennel:catalogue"
 DELETING = "kennel:deleting"
 SECRET = "kennel:secret"
 API_KEYS = "kennel:keys"
-EMBEDDING = "kennel:embedding"
 LEASES = "kennel:leases"
 DELAYED = "kennel:delayed"
 LIMITS = "kennel:limits"
@@ -117,7 +117,7 @@ LUA = {
     "STUCK": "kennel:stuck",
     "WAKE": "kennel:wake:",
     "STOP": "kennel:stop:",
-    "EMBEDDING": EMBEDDING,
+    "WORK": "kennel:work:",
     "BATCH": "kennel:batch:",
     "BATCHES": "kennel:batches:",
     "IDEMPOTENCY": "kennel:idem:",
@@ -190,6 +190,14 @@ def pending(queue: str) -> str:
 
 def definition(retriever_id: str, version: int) -> str:
     return f"kennel:def:{retriever_id}:{version}"
+
+
+def alert_state(alert_id: str) -> str:
+    return f"kennel:alert_state:{alert_id}"
+
+
+def work(kind: str) -> str:
+    return f"kennel:work:{kind}"
 
 
 def deletion(task_id: str) -> str:

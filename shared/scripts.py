@@ -38,10 +38,11 @@ _PARTS = (
     "batch",
     "history",
     "resources",
-    "embedding",
+    "collection_work",
     "api_keys",
     "webhooks",
     "alerts",
+    "alert_beat",
     "stats",
     "doctor",
 )

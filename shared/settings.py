@@ -12,6 +12,8 @@ from shared.embeddings.naming import BUILT_IN_NAME, feature_name
 from shared.outbound.addresses import parse_allow_list
 from shared.outbound.smtp import parse_smtp_url
 
+HEARTBEATS_MISSED = 3  # by a worker that no longer counts as online
+
 
 class Settings(BaseSettings):
     """Read once at the start of a process and passed down; nothing else reads the environment."""

@@ -13,13 +13,14 @@ from celery import signals
 from celery.platforms import SecurityWarning
 
 from shared import keys
-from shared.broker import DELIVER_TASK, EMBED_TASK, RUN_TASK, make_celery, message_template
+from shared.broker import DELIVER_TASK, DISPATCH_TASK, EMBED_TASK, RUN_TASK, make_celery, message_template
 from shared.errors import KennelError
 from shared.logs import configure_logging
 from shared.redis_sync import connect, through_outage
 from shared.settings import Settings
-from shared.stores.embedding_requests import read_member
-from workers.embedding import EmbeddingSweep, run_embedding
+from shared.stores.collection_work import read_member
+from workers.alerts.beat import AlertBeat
+from workers.collection_work import WorkSweep, run_work
 from workers.idle_watch import IdleWatch
 from workers.lease.stopping import StopFlag
 from workers.lease.sweeper import Sweeper
@@ -52,13 +53,14 @@ def run(execution_id: str) -> None:
 def embed(member: str) -> None:
     """Wake-up for one collection (`<namespace id>/<collection id>`) with texts to embed."""
     here = process()
-    run_embedding(
-        here.embedding_worker,
-        here.documents,
-        here.embedding_turns,
-        read_member(member),
-        lambda: here.keeper.stopping,
-    )
+    run_work(here.embedding_worker, here.embedding_turns, read_member(member), lambda: here.keeper.stopping)
+
+
+@app.task(name=DISPATCH_TASK, ignore_result=True)
+def dispatch_alerts(member: str) -> None:
+    """Wake-up for one collection (as above) with documents that alerts are to be asked about."""
+    here = process()
+    run_work(here.alert_dispatch, here.alert_turns, read_member(member), lambda: here.keeper.stopping)
 
 
 @app.task(name=DELIVER_TASK, ignore_result=True)
@@ -98,8 +100,13 @@ def _ready(sender: Any, **_: Any) -> None:
     """
     publish_catalogue()
     here = process()
-    embedding = EmbeddingSweep(here.documents, here.embedding_turns)
-    Sweeper(here.ledger, embedding, here.deliveries, settings, stop, here.meter)
+    sweeps = (
+        WorkSweep(here.documents.behind, here.embedding_turns),
+        WorkSweep(here.documents.with_ingested, here.alert_turns),
+        AlertBeat(here.alerts, here.alert_submits),
+        here.deliveries,
+    )
+    Sweeper(here.ledger, sweeps, settings, stop, here.meter)
     IdleWatch(sender, settings, stop, lambda: here.keeper.stuck)
 
 

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from numpy.typing import NDArray
-from redis.exceptions import RedisError
 
 from shared import clock
 from shared.documents import Backlog, CollectionRef, DocumentStore, PendingText, TextEmbedding
@@ -19,24 +17,18 @@ from shared.errors import (
     EmbeddingUnusable,
     InvalidInput,
     KennelError,
-    NotFound,
     StageError,
     TransientError,
     Unavailable,
 )
 from shared.logs import log_event
 from shared.models.execution import ExecutionRequest
-from shared.stores.embedding_requests import EmbeddingTurns
 
 log = logging.getLogger("kennel.embedding")
 
 BATCH = 256
-# A task ends after this, so that Celery gets its thread back; it asks for another one if texts are left.
-_TASK_MAX_S = 1.0
 _PAUSE_S = 0.01
 _RETRY_MS = 2_000
-_IDLE_MS = 5_000
-_LOOK_EVERY_S = 15.0
 _RETRY_MAX_MS = 300_000
 
 
@@ -55,7 +47,7 @@ class EmbeddingWorker:
         self._store = store
         self._embedder = embedder
 
-    def embed_batch(self, ref: CollectionRef) -> int | None:
+    def do_batch(self, ref: CollectionRef) -> int | None:
         """Embed the oldest texts that are due.
 
         Returns:
@@ -72,6 +64,11 @@ class EmbeddingWorker:
             if texts and embedding:
                 self._embed(ref, embedding, texts)
             return len(texts)
+
+    def is_left(self, ref: CollectionRef) -> bool:
+        """Whether there are texts that are not known to be refused; those are not due before the sweep."""
+        backlog = self._store.backlog(ref)
+        return backlog.count != backlog.failed
 
     def _embed(self, ref: CollectionRef, embedding: TextEmbedding, texts: Sequence[PendingText]) -> None:
         try:
@@ -122,76 +119,6 @@ class EmbeddingWorker:
         self._store.postpone(ref, texts, until_ms=clock.now_ms() + pause_ms)
 
 
-def run_embedding(
-    worker: EmbeddingWorker,
-    store: DocumentStore,
-    turns: EmbeddingTurns,
-    ref: CollectionRef,
-    is_stopping: Callable[[], bool],
-) -> None:
-    """The body of the Celery task: embed for about a second, then let others have the thread."""
-    try:
-        try:
-            _embed_for_a_while(worker, store, turns, ref, is_stopping)
-        except NotFound:
-            turns.done(ref)
-        except Unavailable as error:
-            _tell(ref, error.message)
-            turns.mark(ref, later_ms=_RETRY_MS)
-        except KennelError as error:
-            _tell(ref, error.message)
-            turns.done(ref)
-    except RedisError as error:  # the texts are still in the outbox, where the sweep finds them
-        _tell(ref, f"Redis is away: {error}")
-
-
-def _embed_for_a_while(
-    worker: EmbeddingWorker,
-    store: DocumentStore,
-    turns: EmbeddingTurns,
-    ref: CollectionRef,
-    is_stopping: Callable[[], bool],
-) -> None:
-    ends_at = time.monotonic() + _TASK_MAX_S
-    pause = threading.Event()
-    count: int | None = 0
-    while time.monotonic() < ends_at and not is_stopping():
-        turns.mark(ref)
-        count = worker.embed_batch(ref)
-        if count is None:
-            pause.wait(_PAUSE_S)
-        elif count == 0:
-            turns.done(ref)
-            backlog = store.backlog(ref)  # a text may have come between the last look and `done`
-            if backlog.count == backlog.failed:
-                return  # what failed is not due yet: the sweep sees to it, and new texts wake a worker
-    if count is not None:
-        turns.done(ref)
-        turns.want(ref)
-    # Else somebody else is at it. Should he stop before the end, the sweep finds that nobody renews the mark.
-
-
-def _tell(ref: CollectionRef, error: str) -> None:
-    log_event(log, "embedding.failed", level=logging.WARNING, error=error, collection_id=ref.collection_id)
-
-
-class EmbeddingSweep:
-    """Finds texts that nobody embeds: a lost message, or an API that died between its write and its word."""
-
-    def __init__(self, store: DocumentStore, turns: EmbeddingTurns) -> None:
-        self._store = store
-        self._turns = turns
-        self._look_at = 0.0
-
-    def sweep(self) -> None:
-        """Called every second. One round trip; the collections themselves are looked at less often."""
-        self._turns.sweep(_IDLE_MS)
-        if time.monotonic() >= self._look_at:
-            self._look_at = time.monotonic() + _LOOK_EVERY_S
-            for ref in self._store.behind():
-                self._turns.want(ref)
-
-
 class ExecutionEmbeddings:
     """Embeddings for the stages of one execution (workers/context.py), as fresh as it asked for.
 
@@ -229,7 +156,7 @@ class ExecutionEmbeddings:
         pause = threading.Event()
         while (backlog := self._store.backlog(ref)).oldest_seq is not None and backlog.oldest_seq <= last_seq:
             check()
-            count = self._embed_batch(ref)
+            count = self._do_batch(ref)
             if count is None:
                 pause.wait(_PAUSE_S)
             elif count == 0 and (failed := self._store.backlog(ref).failed):
@@ -238,9 +165,9 @@ class ExecutionEmbeddings:
                     "and the execution asked to see them; try again later, or without consistency"
                 )
 
-    def _embed_batch(self, ref: CollectionRef) -> int | None:
+    def _do_batch(self, ref: CollectionRef) -> int | None:
         try:
-            return self._worker.embed_batch(ref)
+            return self._worker.do_batch(ref)
         except Unavailable as error:
             raise TransientError(
                 f"texts that the execution asked to see are not embedded: {error.message}",

@@ -24,18 +24,21 @@ from shared.outbound.addresses import parse_allow_list
 from shared.outbound.guard import OutboundGuard
 from shared.outbound.smtp import parse_smtp_url
 from shared.redis_sync import Functions, connect, text, through_outage
-from shared.settings import Settings
+from shared.settings import HEARTBEATS_MISSED, Settings
 from shared.stores.alert_reading import AlertReader
+from shared.stores.alert_submits import AlertSubmits
+from shared.stores.collection_work import ALERTS, EMBEDDING, WorkTurns
 from shared.stores.delivery_queue import DeliveryQueue
-from shared.stores.embedding_requests import EmbeddingTurns
 from shared.stores.ledger import Ledger, Outcome
 from shared.vault import Vault
+from workers.alerts.dispatch import AlertDispatch
 from workers.alerts.evaluation import AlertEvaluator
+from workers.alerts.metrics import SystemMetrics
 from workers.deliveries.dispatcher import Dispatcher
 from workers.deliveries.sender import Sender
 from workers.embedding import EmbeddingWorker, ExecutionEmbeddings
 from workers.execution.definition import DefinitionCache
-from workers.execution.failure import failed_before_start, log_unforeseen
+from workers.execution.failure import failed_before_start, log_unforeseen, without_stages
 from workers.execution.pipeline import Pipeline
 from workers.execution.retrying import RetryPolicy
 from workers.lease.cancellations import Cancellations
@@ -66,11 +69,16 @@ class WorkerProcess:
         self.documents = open_document_store(settings)
         self.embedder = Embedder(settings)
         self.embedding_worker = EmbeddingWorker(self.documents, self.embedder)
-        self.embedding_turns = EmbeddingTurns(Functions(self._redis))
+        functions = Functions(self._redis)
+        self.embedding_turns = WorkTurns(functions, EMBEDDING)
         vault = Vault(settings.data_dir)
         self.deliveries = DeliveryQueue(self._redis, settings, vault)
         self.alerts = AlertReader(self._redis)
-        self._evaluator = AlertEvaluator(self.alerts, vault)
+        self.alert_submits = AlertSubmits(self._redis, settings)
+        self.alert_dispatch = AlertDispatch(self.documents, self.alerts, self.alert_submits)
+        self.alert_turns = WorkTurns(functions, ALERTS)
+        metrics = SystemMetrics(self._redis, silence_ms=settings.heartbeat_ms * HEARTBEATS_MISSED)
+        self._evaluator = AlertEvaluator(self.alerts, metrics, vault)
         self.dispatcher = Dispatcher(
             self.deliveries, _sender(settings).send, settings, lambda: self.keeper.stopping
         )
@@ -89,7 +97,7 @@ class WorkerProcess:
         self.meter.observe(QUEUE_WAIT, claim.waited_ms / 1000)
         begun = time.monotonic()
         try:
-            outcome = self._evaluated(claim, self._outcome(run), begun)
+            outcome = self._outcome(run, begun)
             run.close()
             written, following = self.ledger.finish(
                 claim, outcome, claim_next=claim_next(), told=run.untold()
@@ -110,15 +118,21 @@ class WorkerProcess:
         self.meter.observe(EXECUTION_TIME, spent_s, outcome.status)
         return outcome, following
 
-    def _outcome(self, run: Run) -> Outcome:
+    def _outcome(self, run: Run, begun: float) -> Outcome:
         """What the stages made of it; an execution that cannot even start has failed, too.
+
+        Args:
+            begun: when this attempt did (monotonic s).
 
         Raises:
             Stop: as the pipeline. Unavailable: Redis was away for long; that is no fault of the execution.
         """
         try:
-            if run.claim.alert and run.claim.alert.problem:
-                raise StageError(run.claim.alert.problem)
+            alert = run.claim.alert
+            if alert and alert.problem:
+                raise StageError(alert.problem)
+            if alert and alert.condition:
+                return self._evaluated(run.claim, without_stages(run.claim), begun)
             definition = self._definitions.get(run.claim)
             pipeline = Pipeline(
                 run,
@@ -135,7 +149,7 @@ class WorkerProcess:
                 left_behind=self._left_behind(run.claim),
                 meter=self.meter,
             )
-            return pipeline.run()
+            return self._evaluated(run.claim, pipeline.run(), begun)
         except (Stop, Unavailable):
             raise
         except KennelError as error:

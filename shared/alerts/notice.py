@@ -57,6 +57,7 @@ def payload(
         "triggered": True,
         "match_count": finding.match_count,
         "matches": _told(alert, shown_matches(alert, finding)),
+        "measured": finding.measured,
         "source_documents": run.source_documents,
         "executed_at": at,
         "duration_ms": took_ms,

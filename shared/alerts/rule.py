@@ -30,6 +30,7 @@ class Finding:
     triggered: bool
     match_count: int
     matches: Sequence[Mapping[str, Any]] = ()
+    measured: Mapping[str, Any] | None = None  # the metric of a system alert
 
     def figures(self) -> dict[str, Any]:
         """What the line of the history keeps of it, when the matches are gone."""

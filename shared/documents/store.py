@@ -216,6 +216,14 @@ class Backlog:
     failed: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Ingested:
+    """A document in the outbox of alerts, and the number of its write."""
+
+    document_id: str
+    write_seq: int
+
+
 class DocumentStore(Protocol):
     """Synchronous. All methods raise Unavailable when the engine is busy, full or away; all but
     `create_collection` and the drops raise NotFound for an unknown collection.
@@ -243,11 +251,16 @@ class DocumentStore(Protocol):
     def shape(self, ref: CollectionRef) -> CollectionShape:
         """The collection's embedding and vector indexes."""
 
-    def upsert(self, ref: CollectionRef, documents: Sequence[DocumentWrite]) -> Written:
+    def upsert(
+        self, ref: CollectionRef, documents: Sequence[DocumentWrite], *, for_alerts: bool = False
+    ) -> Written:
         """Store the documents: all or none, durable and visible to every reader on return.
 
         An existing id is replaced: `created_at` stays, `updated_at` is new. A text that is new or changed
         loses its old embedding and enters the outbox in the same transaction.
+
+        Args:
+            for_alerts: alerts are attached to the collection: all documents enter their outbox, too.
 
         Raises:
             InvalidInput: a malformed id, a reserved field, a value that JSON cannot hold, a bad vector; at
@@ -391,3 +404,14 @@ class DocumentStore(Protocol):
 
     def embedding_turn(self, ref: CollectionRef) -> AbstractContextManager[bool]:
         """Whether the caller may embed for this collection now: one at a time, and nobody waits."""
+
+    # The outbox of alerts.
+
+    def ingested(self, ref: CollectionRef, limit: int) -> list[Ingested]:
+        """The oldest documents in it: whole writes, but for a single one of more than `limit` documents."""
+
+    def dispatched(self, ref: CollectionRef, asked: Sequence[Ingested]) -> None:
+        """Take them off, but for what was written again meanwhile."""
+
+    def with_ingested(self) -> list[CollectionRef]:
+        """As `behind`, of this outbox."""

@@ -32,14 +32,17 @@ end
 -- What a run found, into the fields that its record keeps (`result`), and to all who are told of it.
 -- args: finding (JSON), '1' when the condition holds, 'event' | 'level' | 'silent' (the alert is disabled),
 --   where it was asked (collection id or ''), cooldown_ms, renotify_ms ('' = once per rise), payload of the event,
---   then lane and timeout (ms) of each channel …
+--   mark that the state keeps ('' = as it is), then lane and timeout (ms) of each channel …
 local function evaluated(record, args, now, result)
   result.alert_result = args[1]
   local evaluation = { holds = args[2] == '1', kind = args[3], source = args[4], cooldown_ms = tonumber(args[5]),
     renotify_ms = tonumber(args[6]) }
+  if args[8] ~= '' and redis.call('EXISTS', KEY.ALERT .. record.alert_id) == 1 then
+    redis.call('HSET', KEY.ALERT_STATE .. record.alert_id, 'mark', args[8])
+  end
   if not fires(record.alert_id, evaluation, now) then return end
   result.alert_fired = int(now)
-  local lanes = { unpack(args, 8) }
+  local lanes = { unpack(args, 9) }
   append(lanes, unpack(redis.call('HGETALL', KEY.SUBSCRIBERS .. 'alert.triggered')))
   deliver({ id = event_id(record), type = 'alert.triggered', payload = args[7] }, lanes, now)
 end

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal, Self
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal, Self
 
 import orjson
 
@@ -22,6 +22,10 @@ class AlertRun:
     due_at: str | None = None  # scheduled: ISO 8601
     is_late: bool = False  # scheduled: nobody was there when it was due
     problem: str | None = None  # why it cannot run: its inputs do not fit the retriever
+    condition: Mapping[str, Any] | None = None  # of a system alert: what it looks at, instead of a retriever
+
+    def with_problem(self, problem: str) -> Self:
+        return replace(self, problem=problem)
 
     def to_json(self) -> bytes:
         return orjson.dumps(self)
@@ -44,3 +48,4 @@ class Evaluation:
     renotify_s: int | None
     payload: bytes  # of the event
     lanes: Sequence[tuple[str, int]]  # each channel's, with its timeout (ms)
+    mark: str = ""  # what the alert's next look at its metric goes on with; "" = as it is

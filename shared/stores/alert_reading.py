@@ -10,7 +10,7 @@ import redis
 from shared import keys
 from shared.models.alert import Alert
 from shared.models.resource import RetrieverRecord
-from shared.redis_sync import text, through_outage
+from shared.redis_sync import text, texts, through_outage
 
 _PATIENCE_S = 60.0
 
@@ -47,6 +47,11 @@ class AlertReader:
         if definition is None:  # it was changed meanwhile, long ago
             return None
         return RetrieverRecord(retriever_id, int(text(version)), body, definition)
+
+    def collection_ids(self, namespace_id: str) -> list[str]:
+        """Every collection of the namespace, newest first."""
+        key = keys.resource_ids("collection", namespace_id)
+        return texts(self._ask(lambda: self._client.zrevrange(key, 0, -1)))
 
     def _bodies(self, names: Sequence[str]) -> list[bytes | None]:
         pipeline = self._client.pipeline(transaction=False)

@@ -14,7 +14,7 @@ from shared.errors import Conflict, Gone, LimitExceeded, NotFound, OutcomeUnknow
 from shared.models.batch import UPLOAD_SILENCE_MS, BatchPlace
 from shared.models.execution import TERMINAL, Priority, StageProfile, Status, profile_from
 from shared.packing import packed, unpacked
-from shared.redis_link import RedisLink
+from shared.redis_link import Argument, RedisLink
 from shared.settings import Settings
 from shared.stores.reads import reading
 
@@ -192,38 +192,10 @@ class ExecutionStore:
                 )
 
     async def _send(self, submission: Submission) -> Any:
-        settings = self._settings
         place = submission.place
         line = (place.batch_id, place.line, place.digest, place.caller_id, UPLOAD_SILENCE_MS) if place else ()
-        return await self._redis.fcall(
-            "submit_line" if place else "submit",
-            *line,
-            submission.execution_id,
-            submission.namespace_id,
-            submission.retriever_id,
-            submission.version,
-            broker.QUEUE_ALERTS if submission.alert_id else broker.QUEUE_OF[submission.priority],
-            submission.request,
-            submission.head,
-            packed(submission.detail),
-            submission.first_stage,
-            submission.shadow,
-            submission.figures,
-            submission.about,
-            broker.message_template(),
-            submission.watcher,
-            submission.idempotency_digest,
-            submission.body_digest,
-            settings.idempotency_ttl_s,
-            settings.queue_max,
-            settings.summary_ttl_s,
-            settings.history_max,
-            submission.definition,
-            "1" if submission.stream else "",
-            submission.alert_id,
-            submission.alert,
-            *submission.collection_ids,
-        )
+        function = "submit_line" if place else "submit"
+        return await self._redis.fcall(function, *line, *submit_arguments(submission, self._settings))
 
     async def cancel(self, execution_id: str, reason: str) -> Cancellation | None:
         """End it, whatever its state; None when there is no record. One round trip, repeatable.
@@ -389,6 +361,37 @@ class ExecutionStore:
         with reading():
             ends_ms = await self._redis.execute("ZSCORE", keys.LEASES, execution_id)
         return int(float(ends_ms or 0)) or None
+
+
+def submit_arguments(submission: Submission, settings: Settings) -> list[Argument]:
+    """What the function submit takes."""
+    return [
+        submission.execution_id,
+        submission.namespace_id,
+        submission.retriever_id,
+        submission.version,
+        broker.QUEUE_ALERTS if submission.alert_id else broker.QUEUE_OF[submission.priority],
+        submission.request,
+        submission.head,
+        packed(submission.detail),
+        submission.first_stage,
+        submission.shadow,
+        submission.figures,
+        submission.about,
+        broker.message_template(),
+        submission.watcher,
+        submission.idempotency_digest,
+        submission.body_digest,
+        settings.idempotency_ttl_s,
+        settings.queue_max,
+        settings.summary_ttl_s,
+        settings.history_max,
+        submission.definition,
+        "1" if submission.stream else "",
+        submission.alert_id,
+        submission.alert,
+        *submission.collection_ids,
+    ]
 
 
 def _glance(execution_id: str, values: Sequence[Any]) -> Glance:

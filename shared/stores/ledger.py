@@ -306,6 +306,7 @@ def _evaluated(evaluation: Evaluation | None) -> list[Argument]:
         evaluation.cooldown_s * 1000,
         "" if evaluation.renotify_s is None else evaluation.renotify_s * 1000,
         evaluation.payload,
+        evaluation.mark,
         *_flattened(evaluation.lanes),
     ]
 

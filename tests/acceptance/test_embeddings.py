@@ -210,7 +210,7 @@ def test_a_wake_up_that_was_lost_is_made_up_for(without_workers: Stack) -> None:
         assert not searchable(client, "texts", "moon")
         with redis.Redis.from_url(without_workers.redis_url) as server:
             assert server.llen(QUEUE_EMBED) == 1
-            server.delete(QUEUE_EMBED, keys.EMBEDDING)
+            server.delete(QUEUE_EMBED, keys.work("embed"))
         worker = without_workers.start_worker("sweeping")
         wait_until(lambda: backlog_is_empty(client, "texts"), 30, "the sweep to find the texts")
         kill(worker)
@@ -227,7 +227,7 @@ def test_a_killed_worker_leaves_no_text_behind(without_workers: Stack) -> None:
         heir = without_workers.start_worker("heir")
         wait_until(lambda: backlog_is_empty(client, "texts"), 40, "the heir to embed the rest")
         with redis.Redis.from_url(without_workers.redis_url) as server:
-            wait_until(lambda: not server.exists(keys.EMBEDDING, QUEUE_EMBED), 20, "nothing left to tell")
+            wait_until(lambda: not server.exists(keys.work("embed"), QUEUE_EMBED), 20, "nothing left to tell")
         kill(heir)
 
 

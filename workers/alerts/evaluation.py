@@ -13,7 +13,7 @@ from shared.alerts import notice, rule
 from shared.clock import utc_now_iso
 from shared.errors import Unavailable
 from shared.logs import log_event
-from shared.models.alert import Alert, Mode
+from shared.models.alert import Alert, Mode, SystemCondition
 from shared.models.alert_run import AlertRun, Evaluation
 from shared.models.channel import TIMEOUT_MAX_S, channels_from_json
 from shared.models.delivery import Lane
@@ -22,6 +22,7 @@ from shared.stores.alert_reading import AlertReader
 from shared.stores.ledger import Outcome
 from shared.stores.webhooks import lanes_of
 from shared.vault import Vault
+from workers.alerts.metrics import SystemMetrics
 
 log = logging.getLogger("kennel.alerts")
 
@@ -29,8 +30,9 @@ log = logging.getLogger("kennel.alerts")
 class AlertEvaluator:
     """One per process; safe to share between threads."""
 
-    def __init__(self, alerts: AlertReader, vault: Vault) -> None:
+    def __init__(self, alerts: AlertReader, metrics: SystemMetrics, vault: Vault) -> None:
         self._alerts = alerts
+        self._metrics = metrics
         self._vault = vault
 
     def evaluated(self, claim: Claim, run: AlertRun, outcome: Outcome, *, took_ms: int) -> Outcome:
@@ -45,13 +47,24 @@ class AlertEvaluator:
         if alert is None:
             log_event(log, "alert.gone", execution_id=claim.execution_id, alert_id=run.alert_id)
             return outcome
-        is_whole = outcome.status == Status.COMPLETED
-        finding = rule.evaluate(alert, result_rows(outcome), is_whole=is_whole)
+        finding, mark = self._finding(alert, claim, run, outcome)
+        evaluation = self._evaluation(alert, claim, run, finding, outcome, took_ms)
         return replace(
             outcome,
             figures=outcome.figures + b"," + orjson.dumps(finding.figures())[1:-1],
-            evaluation=self._evaluation(alert, claim, run, finding, outcome, took_ms),
+            evaluation=replace(evaluation, mark=mark),
         )
+
+    def _finding(
+        self, alert: Alert, claim: Claim, run: AlertRun, outcome: Outcome
+    ) -> tuple[rule.Finding, str]:
+        """And the mark of the metric, if the alert watches one."""
+        if run.condition is None:
+            is_whole = outcome.status == Status.COMPLETED
+            return rule.evaluate(alert, result_rows(outcome), is_whole=is_whole), ""
+        condition = SystemCondition.model_validate(run.condition)
+        seen = self._metrics.measure(alert.alert_id, condition, claim.namespace_id)
+        return rule.Finding(seen.holds, 0, measured=seen.measured), seen.mark
 
     def _evaluation(
         self, alert: Alert, claim: Claim, run: AlertRun, finding: rule.Finding, outcome: Outcome, took_ms: int

@@ -29,6 +29,12 @@ def failed_before_start(claim: Claim, message: str) -> Outcome:
     return Outcome(Status.FAILED, message, 0, detail.to_json(), figures())
 
 
+def without_stages(claim: Claim) -> Outcome:
+    """The outcome of an execution that has none: it only looks at a metric."""
+    detail = Detail(Budget().report(0.0, 0.0), pagination_of(claim.request.page, 0, 0, None), documents=())
+    return Outcome(Status.COMPLETED, None, 0, detail.to_json(), figures())
+
+
 def log_unforeseen(error: Exception, **fields: Any) -> None:
     """Where in the code it happened; never the exception's own text, which may quote a document."""
     frames = traceback.extract_tb(error.__traceback__)[-_FRAMES_MAX:]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import random
 import threading
+from collections.abc import Sequence
+from typing import Protocol
 
 from redis.exceptions import RedisError
 
@@ -12,9 +14,7 @@ from shared import metrics
 from shared.errors import KennelError
 from shared.logs import log_event
 from shared.settings import Settings
-from shared.stores.delivery_queue import DeliveryQueue
 from shared.stores.ledger import Ledger, SweepReport
-from workers.embedding import EmbeddingSweep
 from workers.lease.identity import has_died
 from workers.lease.stopping import StopFlag
 from workers.meter import Meter
@@ -24,22 +24,26 @@ log = logging.getLogger("kennel.sweeper")
 _ROUNDS_MAX = 1_000  # passes in a row; a full one handles 100 executions
 
 
+class Sweep(Protocol):
+    """What else is looked at every second. Raises KennelError or RedisError: Redis is away."""
+
+    def sweep(self) -> object: ...
+
+
 class Sweeper:
     """Sweeps until the worker stops. All workers sweep; the jitter spreads them."""
 
     def __init__(
         self,
         ledger: Ledger,
-        embedding: EmbeddingSweep,
-        deliveries: DeliveryQueue,
+        others: Sequence[Sweep],
         settings: Settings,
         stop: StopFlag,
         meter: Meter,
     ) -> None:
         self._ledger = ledger
         self._meter = meter
-        self._embedding = embedding
-        self._deliveries = deliveries
+        self._others = others
         self._period_s = settings.sweep_ms / 1000
         self._stop = stop
         self._away = False
@@ -51,8 +55,8 @@ class Sweeper:
             self._pause.wait(self._period_s * random.uniform(0.8, 1.2))
             try:
                 self._sweep()
-                self._embedding.sweep()
-                self._deliveries.sweep()
+                for other in self._others:
+                    other.sweep()
                 self._away = False
             except (KennelError, RedisError) as error:
                 if not self._away:

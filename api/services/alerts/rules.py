@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from api.services.executions.submit_plan import submit_plan
 from shared.errors import FieldError, InvalidInput, raise_invalid
 from shared.models.alert import Alert, Attachment
 from shared.models.resource import RetrieverRecord
+from shared.submission import submit_plan
 
 Loc = Sequence[str | int]
 

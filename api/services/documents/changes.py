@@ -15,7 +15,7 @@ from api.schemas.document_changes import (
 )
 from api.schemas.documents import BATCH_MAX, Lineage, VectorChoice
 from api.services.documents.answers import rendered
-from api.services.documents.embedding_wakeup import EmbeddingWakeup
+from api.services.documents.wakeup import Wakeup
 from api.services.resources.collections import CollectionService
 from api.services.validation import validated
 from shared.documents.changes import DocumentChange, FieldChange, assigning, merging
@@ -40,7 +40,7 @@ class DocumentChangeService:
         collections: CollectionDirectory,
         collection_service: CollectionService,
         pool: DocumentPool,
-        wakeup: EmbeddingWakeup,
+        wakeup: Wakeup,
     ) -> None:
         self._collections = collections
         self._collection_service = collection_service

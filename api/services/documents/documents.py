@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 from api.directory import CollectionDirectory
@@ -18,8 +19,8 @@ from api.schemas.documents import (
     VectorChoice,
 )
 from api.services.documents.answers import joined, rendered, with_member, with_references
-from api.services.documents.embedding_wakeup import EmbeddingWakeup
 from api.services.documents.upsert_once import UpsertOnce
+from api.services.documents.wakeup import Wakeup
 from api.services.resources.collections import CollectionService
 from shared import ids
 from shared.documents.store import CollectionRef, DocumentStore, DocumentWrite, Written
@@ -28,8 +29,17 @@ from shared.errors import InvalidInput, NotFound
 from shared.filters.ast import Filter
 from shared.filters.parse import parse_filter
 from shared.logs import log_event
+from shared.models.alert import Mode, attachments_of
 
 logger = logging.getLogger("kennel.api")
+
+
+@dataclass(frozen=True, slots=True)
+class _Target:
+    """A collection to write to."""
+
+    ref: CollectionRef
+    for_alerts: bool  # alerts are attached to it that run on ingest
 
 
 class DocumentService:
@@ -40,7 +50,7 @@ class DocumentService:
         collections: CollectionDirectory,
         collection_service: CollectionService,
         pool: DocumentPool,
-        wakeup: EmbeddingWakeup,
+        wakeup: Wakeup,
         once: UpsertOnce,
     ) -> None:
         self._collections = collections
@@ -56,12 +66,12 @@ class DocumentService:
             NotFound: no such collection.
             InvalidInput: a field or vector that cannot be stored, or another collection in the body.
         """
-        ref = await self._ref(namespace_id, collection)
-        if request.collection_id and (await self._ref(namespace_id, request.collection_id)) != ref:
+        target = await self._target(namespace_id, collection)
+        if request.collection_id and (await self._ref(namespace_id, request.collection_id)) != target.ref:
             raise InvalidInput.at(["collection_id"], "names another collection than the path; leave it out")
         write = _new_document(request)
         try:
-            written = await self._write(ref, [write])
+            written = await self._write(target, [write])
         except InvalidInput as error:
             raise error.moved(drop=1) from error
         document = written.documents[0]
@@ -83,20 +93,18 @@ class DocumentService:
         )
 
     async def _upsert(self, namespace_id: str, request: UpsertBody) -> dict[str, Any]:
-        if request.collection_id:
-            ref = await self._ref(namespace_id, request.collection_id)
-        else:
-            ref = CollectionRef(namespace_id, await self._collection_service.direct_upsert_id(namespace_id))
+        collection = request.collection_id or await self._collection_service.direct_upsert_id(namespace_id)
+        target = await self._target(namespace_id, collection)
         writes = [_upserted_document(document) for document in request.documents]
         try:
-            written = await self._write(ref, writes)
+            written = await self._write(target, writes)
         except InvalidInput as error:
             raise error.moved("documents") from error
         unknown = sorted({key for document in request.documents for key in document.unknown_keys()})
         return {
             "inserted": len(written.documents),
             "document_ids": [document.document_id for document in written.documents],
-            "write_token": make_write_token(ref.collection_id, written.write_seq)
+            "write_token": make_write_token(target.ref.collection_id, written.write_seq)
             if request.options.write_token
             else None,
             "dropped_payload_fields": None,
@@ -229,10 +237,11 @@ class DocumentService:
 
         return await self._pool.run(read)
 
-    async def _write(self, ref: CollectionRef, writes: Sequence[DocumentWrite]) -> Written:
-        """Store, and wake whoever embeds."""
-        written = await self._pool.run(lambda documents: documents.upsert(ref, writes))
-        await self._wakeup.want(ref, written.awaiting)
+    async def _write(self, target: _Target, writes: Sequence[DocumentWrite]) -> Written:
+        """Store, and wake whoever embeds or asks alerts."""
+        ref, for_alerts = target.ref, target.for_alerts
+        written = await self._pool.run(lambda documents: documents.upsert(ref, writes, for_alerts=for_alerts))
+        await self._wakeup.want(ref, written.awaiting, for_alerts=for_alerts and bool(writes))
         return written
 
     async def _all_refs(self, namespace_id: str) -> list[CollectionRef]:
@@ -242,8 +251,12 @@ class DocumentService:
         ]
 
     async def _ref(self, namespace_id: str, collection: str) -> CollectionRef:
+        return (await self._target(namespace_id, collection)).ref
+
+    async def _target(self, namespace_id: str, collection: str) -> _Target:
         found = await self._collections.find(namespace_id, collection)
-        return CollectionRef(namespace_id, found.resource_id)
+        ref = CollectionRef(namespace_id, found.resource_id)
+        return _Target(ref, for_alerts=bool(attachments_of(found.answer(), Mode.ON_INGEST)))
 
 
 def _new_document(request: DocumentCreate) -> DocumentWrite:

@@ -17,11 +17,10 @@ from shared.broker import QUEUES
 from shared.clock import iso
 from shared.errors import KennelError
 from shared.redis_link import RedisLink
-from shared.settings import Settings
+from shared.settings import HEARTBEATS_MISSED, Settings
 from shared.stores.reads import reading
 
 _TTL_S = 1.0
-HEARTBEATS_MISSED = 3  # by a worker that no longer counts as online
 _SWEEPS_MISSED = 10
 VERSION = version("kennel")
 

@@ -16,10 +16,9 @@ from prometheus_client.metrics_core import (
 from prometheus_client.registry import Collector
 
 from api.cache import TtlCache
-from api.services.operations.health import HEARTBEATS_MISSED
 from shared.metrics import BOUNDS_S, COUNTERS, HISTOGRAMS, Counter, Histogram, Measured
 from shared.models.execution import TERMINAL, Status
-from shared.settings import Settings
+from shared.settings import HEARTBEATS_MISSED, Settings
 from shared.stores.books import BookStore, MetricsReading
 
 _TTL_S = 1.0

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import apsw
 
-from shared.documents.sqlite.schema import check_version
+from shared.documents.sqlite.schema import check_version, upgrade
 from shared.documents.store import CollectionRef
 from shared.errors import NotFound
 from shared.filters.sql_functions import register_functions
@@ -93,6 +93,7 @@ class Handles:
             connection.set_busy_timeout(BUSY_TIMEOUT_MS)
             # Otherwise SQLite plans a prepared statement anew whenever other values are bound to it.
             connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
+            upgrade(connection)
             check_version(connection, path)
             connection.execute(_PRAGMAS).fetchall()
             register_functions(connection)

@@ -17,7 +17,16 @@ from shared.documents.store import CollectionShape, TextEmbedding, VectorConfig,
 from shared.errors import KennelError
 from shared.filters.words import STEM_TOKENIZER
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
+
+# What the version before did not have.
+_ALERT_OUTBOX = """
+CREATE TABLE alert_outbox (            -- documents that no alert has been asked about yet
+    document_id TEXT PRIMARY KEY,
+    write_seq   INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX alert_outbox_by_write ON alert_outbox (write_seq);
+"""
 
 # Contentless: the index alone, its text is in the documents already.
 _TABLES = f"""
@@ -58,7 +67,7 @@ CREATE TABLE outbox (                  -- documents whose text waits for an embe
     due_at_ms     INTEGER NOT NULL
 );
 CREATE INDEX outbox_by_write ON outbox (write_seq);
-CREATE VIRTUAL TABLE document_text USING fts5(
+{_ALERT_OUTBOX}CREATE VIRTUAL TABLE document_text USING fts5(
     body, content='', contentless_delete=1, tokenize="{" ".join(STEM_TOKENIZER)}"
 );
 PRAGMA user_version = {SCHEMA_VERSION};
@@ -101,6 +110,18 @@ def read_embedding(connection: apsw.Connection) -> TextEmbedding | None:
     [[stored]] = fetch(connection, "SELECT embedding FROM collection")
     body = orjson.loads(stored)
     return body and TextEmbedding(body["model"], body["dimensions"], tuple(body["fields"]))
+
+
+def upgrade(connection: apsw.Connection) -> None:
+    """Bring a file of the version before to this one; of several that try, one does it."""
+    if connection.pragma("user_version") != SCHEMA_VERSION - 1:
+        return
+    with connection:
+        connection.execute(
+            "UPDATE collection SET write_seq = write_seq"
+        )  # takes the lock before it looks again
+        if connection.pragma("user_version") == SCHEMA_VERSION - 1:
+            connection.execute(f"{_ALERT_OUTBOX} PRAGMA user_version = {SCHEMA_VERSION}")
 
 
 def check_version(connection: apsw.Connection, path: str) -> None:

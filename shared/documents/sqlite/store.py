@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ import orjson
 
 from shared import clock
 from shared.documents.cursor import read_cursor
-from shared.documents.sqlite import outbox, text
+from shared.documents.sqlite import alert_outbox, outbox, text
 from shared.documents.sqlite.changing import change_documents, documents_to_change
 from shared.documents.sqlite.facets import facet_statement, facet_value
 from shared.documents.sqlite.faults import kennel_error
@@ -34,6 +34,7 @@ from shared.documents.store import (
     CollectionShape,
     DocumentWrite,
     Hits,
+    Ingested,
     PendingText,
     TextEmbedding,
     VectorConfig,
@@ -80,7 +81,9 @@ class SqliteDocumentStore:
         self._write_wait_s = write_wait_s
         self._handles = Handles(directory)
         self._matrices = Matrices(vector_cache_bytes)
-        self._seen_at_ns: dict[Path, int] = {}  # when a collection without backlog was last written to
+        # When a collection whose outbox was empty was last written to, by path.
+        self._embedded_at_ns: dict[Path, int] = {}
+        self._dispatched_at_ns: dict[Path, int] = {}
 
     def create_collection(
         self,
@@ -112,9 +115,11 @@ class SqliteDocumentStore:
         with self._reading(ref) as connection:
             return read_shape(connection)
 
-    def upsert(self, ref: CollectionRef, documents: Sequence[DocumentWrite]) -> Written:
+    def upsert(
+        self, ref: CollectionRef, documents: Sequence[DocumentWrite], *, for_alerts: bool = False
+    ) -> Written:
         with self._transaction(ref) as connection:
-            return write_documents(connection, ref, documents, at_ms=clock.now_ms())
+            return write_documents(connection, ref, documents, at_ms=clock.now_ms(), for_alerts=for_alerts)
 
     def delete(self, ref: CollectionRef, document_ids: Sequence[str]) -> list[str]:
         with self._transaction(ref) as connection:
@@ -241,17 +246,22 @@ class SqliteDocumentStore:
             return outbox.backlog(connection)
 
     def behind(self) -> list[CollectionRef]:
+        return self._waiting(self._embedded_at_ns, lambda ref: self.backlog(ref).count > 0)
+
+    def _waiting(
+        self, seen_at_ns: dict[Path, int], is_waiting: Callable[[CollectionRef], bool]
+    ) -> list[CollectionRef]:
         found: list[CollectionRef] = []
         for path in sorted(self._directory.glob("*/*.db")):
             written_at_ns = max(_changed_at_ns(path), _changed_at_ns(path.with_name(f"{path.name}-wal")))
-            if self._seen_at_ns.get(path) == written_at_ns:
+            if seen_at_ns.get(path) == written_at_ns:
                 continue
             with suppress(KennelError):  # dropped, damaged, or no file of ours: the others still count
                 ref = CollectionRef(path.parent.name, path.stem)
-                if self.backlog(ref).count:
+                if is_waiting(ref):
                     found.append(ref)
                 else:
-                    self._seen_at_ns[path] = written_at_ns
+                    seen_at_ns[path] = written_at_ns
         return found
 
     def pending_texts(self, ref: CollectionRef, limit: int, *, now_ms: int) -> list[PendingText]:
@@ -267,6 +277,21 @@ class SqliteDocumentStore:
     def postpone(self, ref: CollectionRef, failed: Sequence[PendingText], *, until_ms: int) -> None:
         with self._transaction(ref) as connection:
             outbox.postpone(connection, failed, until_ms)
+
+    def ingested(self, ref: CollectionRef, limit: int) -> list[Ingested]:
+        with self._reading(ref) as connection:
+            return alert_outbox.oldest(connection, limit)
+
+    def dispatched(self, ref: CollectionRef, asked: Sequence[Ingested]) -> None:
+        with self._transaction(ref) as connection:
+            alert_outbox.remove(connection, asked)
+
+    def with_ingested(self) -> list[CollectionRef]:
+        return self._waiting(self._dispatched_at_ns, self._has_ingested)
+
+    def _has_ingested(self, ref: CollectionRef) -> bool:
+        with self._reading(ref) as connection:
+            return not alert_outbox.is_empty(connection)
 
     @contextmanager
     def embedding_turn(self, ref: CollectionRef) -> Iterator[bool]:

@@ -10,7 +10,7 @@ import apsw
 import orjson
 
 from shared import clock
-from shared.documents.sqlite import outbox
+from shared.documents.sqlite import alert_outbox, outbox
 from shared.documents.sqlite.rows import fetch
 from shared.documents.sqlite.schema import read_embedding
 from shared.documents.sqlite.vectors import VectorWriter
@@ -56,12 +56,17 @@ class _Known:
 
 
 def write_documents(
-    connection: apsw.Connection, ref: CollectionRef, documents: Sequence[DocumentWrite], *, at_ms: int
+    connection: apsw.Connection,
+    ref: CollectionRef,
+    documents: Sequence[DocumentWrite],
+    *,
+    at_ms: int,
+    for_alerts: bool = False,
 ) -> Written:
     """Insert or replace; where an id comes twice, the last one stays.
 
     Args:
-        at_ms: the time of this write, epoch ms.
+        at_ms: the time of this write, epoch ms. for_alerts: see `DocumentStore.upsert`.
 
     Raises:
         InvalidInput: at (index of the document, ...).
@@ -77,6 +82,8 @@ def write_documents(
             raise error.moved(index) from error
     writer.write_texts()
     outbox.add(connection, writer.awaiting, writer.write_seq, at_ms)
+    if for_alerts:
+        alert_outbox.add(connection, [each.document_id for each in stored], writer.write_seq)
     return Written(stored, writer.write_seq, len(writer.awaiting))
 
 
@@ -181,4 +188,5 @@ def delete_documents(connection: apsw.Connection, document_ids: Sequence[str]) -
     found = orjson.dumps(list(keys.values())).decode()
     for statement in _DELETES:
         connection.execute(statement, [found])
+    alert_outbox.forget(connection, list(keys))
     return [document_id for document_id in dict.fromkeys(document_ids) if document_id in keys]

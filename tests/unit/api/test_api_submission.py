@@ -8,10 +8,10 @@ import weakref
 import orjson
 import pytest
 
-from api.services.executions.submission import submit_plan
 from api.services.resources.definitions import definition_of
 from shared.models.resource import RetrieverRecord
 from shared.plan import StageDefinition
+from shared.submission import submit_plan
 
 
 def record(retriever_id: str) -> RetrieverRecord:

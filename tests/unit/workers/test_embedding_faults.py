@@ -15,8 +15,9 @@ from shared.documents import Backlog, CollectionRef, DocumentStore, DocumentWrit
 from shared.documents.sqlite.store import SqliteDocumentStore
 from shared.errors import EmbeddingRefused, EmbeddingUnusable, InvalidInput, KennelError, Unavailable
 from shared.models.execution import ExecutionRequest
-from workers import embedding
-from workers.embedding import EmbeddingWorker, ExecutionEmbeddings, run_embedding
+from workers import collection_work
+from workers.collection_work import run_work
+from workers.embedding import EmbeddingWorker, ExecutionEmbeddings
 
 REF = CollectionRef("ns_test", "col_faults")
 MODEL = "tiny"
@@ -88,7 +89,7 @@ def failing(error: KennelError, text: str = "") -> Callable[[Sequence[str]], Non
 
 def run(store: DocumentStore, model: Model, *, away: bool = False) -> list[str]:
     turns: Any = Turns(away=away)
-    run_embedding(EmbeddingWorker(store, model), store, turns, REF, lambda: False)
+    run_work(EmbeddingWorker(store, model), turns, REF, lambda: False)
     told: list[str] = turns.told
     return told
 
@@ -102,7 +103,7 @@ def test_a_model_that_is_away_postpones_the_texts_and_says_so(store: DocumentSto
     write(store, "a", "b")
     worker = EmbeddingWorker(store, Model(failing(Unavailable("the model is away"))))
     with pytest.raises(Unavailable, match="the model is away"):
-        worker.embed_batch(REF)
+        worker.do_batch(REF)
     assert waiting(store) == (2, 2)
     write(store, "c")
     assert run(store, Model(failing(Unavailable("the model is away")))) == ["mark", "later"]
@@ -140,7 +141,7 @@ def test_whoever_finds_another_at_it_leaves_the_collection_to_him(
     store: DocumentStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Sending another message would keep a thread busy for as long as the other takes."""
-    monkeypatch.setattr(embedding, "_TASK_MAX_S", 0.05)
+    monkeypatch.setattr(collection_work, "_TASK_MAX_S", 0.05)
     write(store, "a")
     with store.embedding_turn(REF):
         assert set(run(store, Model())) == {"mark"}
@@ -157,7 +158,7 @@ def test_a_damaged_collection_is_told_and_left_alone(store: DocumentStore, tmp_p
     ref = CollectionRef("ns_test", "col_damaged")
     (tmp_path / "ns_test" / "col_damaged.db").write_bytes(b"no database" * 100)
     turns: Any = Turns()
-    run_embedding(EmbeddingWorker(store, Model()), store, turns, ref, lambda: False)
+    run_work(EmbeddingWorker(store, Model()), turns, ref, lambda: False)
     assert turns.told == ["mark", "done"]
 
 

@@ -25,4 +25,4 @@ def test_an_outage_makes_no_outcome(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     settings = Settings(redis_url=f"redis://127.0.0.1:{free_port()}/0", data_dir=tmp_path)
     process = WorkerProcess(settings, "worker", StopFlag())
     with pytest.raises(Unavailable):
-        process._outcome(PrivateRun(claim(["col_1"])))
+        process._outcome(PrivateRun(claim(["col_1"])), 0.0)
