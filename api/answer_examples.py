@@ -102,6 +102,7 @@ MODELS: dict[str, Any] = {
         "document_count": 0,
         "warnings": [],
     },
+    "NamespaceLimits": {"namespace_id": "ns_demo", "running": 4, "waiting": 10_000, "warnings": []},
     "NamespaceStatsBatch": {"stats": {"demo": _DEMO["NamespaceStats"]}},
     "DocumentList": _LIST,
     "ListBatchAnswer": {

@@ -50,6 +50,7 @@ from shared.stores.catalogue import CatalogueStore
 from shared.stores.collection_work import WorkRequests
 from shared.stores.execution_events import EventStore
 from shared.stores.executions import ExecutionStore
+from shared.stores.limits import LimitStore
 from shared.stores.resources import DeletedNamespaces, ResourceStore
 from shared.stores.upsert_answers import UpsertAnswers
 from shared.stores.webhooks import DeliveryLog, WebhookStore
@@ -86,6 +87,7 @@ class ApiContext:
     webhook_service: WebhookService
     webhook_deliveries: WebhookDeliveryService
     deliveries: OwnedDeliveries
+    limits: LimitStore
     health: HealthService
     deep_health: DeepHealthService
     stats: StatsService
@@ -181,6 +183,7 @@ class ApiContext:
             webhook_service=webhook_service,
             webhook_deliveries=WebhookDeliveryService(webhook_service, DeliveryLog(redis), deliveries),
             deliveries=deliveries,
+            limits=LimitStore(redis),
             health=health,
             deep_health=DeepHealthService(health, redis, pool, settings),
             stats=StatsService(books, namespaces),

@@ -259,6 +259,7 @@ MODELS: dict[str, Any] = {
             "input_mappings": {"text": "plot"},
         },
     },
+    "LimitsBody": {"running": 4, "waiting": 10_000},
     "StandaloneCreate": {
         "namespace_id": "photos",
         "vector_configs": [{"name": "image", "dimension": 512, "metric": "cosine"}],

@@ -30,6 +30,7 @@ from api.services.executions.reading import (
     Owner,
     follow,
     learn_wait_reason,
+    poll_again_s,
     read,
     read_when,
     wait_reason,
@@ -44,7 +45,6 @@ from shared.stores.executions import StoredExecution
 
 logger = logging.getLogger("kennel.api")
 
-_NO_WORKER_RETRY_S = 5
 _EVENT_ID = re.compile(r"\d{1,15}-\d{1,6}")
 _EXECUTE_REFUSES = ("return_presigned_urls", "stream")
 _ADHOC_REFUSES = (*_EXECUTE_REFUSES, "explain", "skip_cache")
@@ -248,8 +248,7 @@ def _mode(stored: StoredExecution) -> list[tuple[bytes, bytes]]:
 def _state_headers(context: ApiContext, stored: StoredExecution) -> list[tuple[bytes, bytes]]:
     headers = [(b"etag", _etag(context, stored).encode()), (b"cache-control", b"no-cache")]
     if not stored.is_terminal:
-        retry_s = _NO_WORKER_RETRY_S if wait_reason(context, stored) == "no_worker_online" else 1
-        headers.append((b"retry-after", str(retry_s).encode()))
+        headers.append((b"retry-after", str(poll_again_s(context, stored)).encode()))
     return headers
 
 

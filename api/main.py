@@ -35,6 +35,7 @@ from api.routes import (
     health,
     identity,
     metrics,
+    namespace_limits,
     namespaces,
     not_built,
     retrievers,
@@ -52,6 +53,7 @@ from shared.logs import configure_logging, log_event
 from shared.redis_sync import connect
 from shared.settings import Settings
 from shared.stores.api_keys import ensure_key
+from shared.stores.limits import Limits
 
 _RETRY_S = 1.0
 
@@ -68,6 +70,7 @@ _ROUTERS = (
     webhook_deliveries,
     discovery,
     stages,
+    namespace_limits,
     namespaces,
     collections,
     document_aggregation,
@@ -141,7 +144,7 @@ def build_app(settings: Settings) -> FastAPI:
 
 
 async def _start(context: ApiContext) -> None:
-    """What must be done once Redis answers: the bootstrap key, and purges that a crash interrupted.
+    """What must be done once Redis answers: bootstrap key, general limits, purges that a crash interrupted.
 
     Raises:
         InvalidInput: KENNEL_API_KEY is no key.
@@ -149,6 +152,10 @@ async def _start(context: ApiContext) -> None:
     while True:
         try:
             await asyncio.to_thread(_ensure_bootstrap_key, context.settings)
+            settings = context.settings
+            await context.limits.put_default(
+                Limits(settings.namespace_running_max, settings.namespace_waiting_max)
+            )
             await context.namespace_service.resume_purges()
         except (Unavailable, OutcomeUnknown, RedisError) as error:
             log_event(logger, "start.waiting_for_redis", level=logging.WARNING, error=str(error))

@@ -36,7 +36,7 @@ class Execution:
     stages_completed: int
     total_stages: int
     stages: Sequence[StageProgress]  # those that have ended, in their order
-    wait_reason: str | None  # why it is pending: queued, no_worker_online or retry_backoff
+    wait_reason: str | None  # why it is pending: queued, namespace_turn, no_worker_online, retry_backoff
     error: str | None
     warnings: Sequence[str]
     documents: Sequence[Mapping[str, Any]] = field(repr=False)  # one page of the result

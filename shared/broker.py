@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
@@ -16,21 +17,29 @@ from celery.app.amqp import AMQP
 from kombu.connection import Connection
 from kombu.entity import Queue
 
+from shared.models.execution import Priority
 from shared.settings import Settings
 
 RUN_TASK = "kennel.run"
 EMBED_TASK = "kennel.embed"
 DELIVER_TASK = "kennel.deliver"
 DISPATCH_TASK = "kennel.alerts_dispatch"
+QUEUE_INTERACTIVE = "kennel.interactive"
 QUEUE_NORMAL = "kennel.normal"
+QUEUE_BULK = "kennel.bulk"
 QUEUE_ALERTS = "kennel.alerts"
 QUEUE_EMBED = "kennel.embed"
 QUEUE_DELIVER = "kennel.deliver"
 QUEUE_DISPATCH = "kennel.dispatch"
-QUEUES = (QUEUE_NORMAL, QUEUE_ALERTS)  # of executions
 _QUEUES_OF_TASKS = (QUEUE_EMBED, QUEUE_DISPATCH, QUEUE_DELIVER)
+QUEUES = (QUEUE_INTERACTIVE, QUEUE_NORMAL, QUEUE_ALERTS, QUEUE_BULK)  # of executions, the first first
+QUEUE_OF: Mapping[Priority, str] = {
+    "interactive": QUEUE_INTERACTIVE,
+    "normal": QUEUE_NORMAL,
+    "bulk": QUEUE_BULK,
+}
 
-_ID, _SEQ, _SHADOW, _REF = "@ID@", "@SEQ@", "@SHADOW@", "@REF@"
+_ID, _SEQ, _SHADOW, _QUEUE, _REF = "@ID@", "@SEQ@", "@SHADOW@", "@QUEUE@", "@REF@"
 
 
 class SteadyConnection(Connection):
@@ -55,6 +64,7 @@ def make_celery(settings: Settings) -> Celery:
         broker_transport_options={
             "ack_emulation": False,
             "priority_steps": [0],
+            "queue_order_strategy": "shared.queue_order:InOrder",
             "health_check_interval": 5,
             "socket_keepalive": True,
             # Above the second of a BRPOP. A worker's one loop waits so long for a connection that is dead.
@@ -88,8 +98,8 @@ def make_celery(settings: Settings) -> Celery:
 
 @cache
 def message_template() -> str:
-    """The message of an execution, with @ID@, @SEQ@ and @SHADOW@ where Lua puts its values."""
-    message = _published(RUN_TASK, QUEUE_NORMAL, _ID, shadow=_SHADOW, headers={"seq": 0})
+    """The message of an execution, with @ID@, @SEQ@, @SHADOW@ and @QUEUE@ where Lua puts its values."""
+    message = _published(RUN_TASK, _QUEUE, _ID, shadow=_SHADOW, headers={"seq": 0})
     return json.dumps(message).replace('"seq": 0', f'"seq": {_SEQ}')
 
 

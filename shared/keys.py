@@ -11,7 +11,12 @@
 | kennel:hist:<retriever id>:<status>   | zset   | the same, one per status but processing       | Lua only          | summary_ttl_s     |
 | kennel.<class>                        | list   | the Celery queue of a priority class          | Lua, Celery       | permanent, <= queue_max |
 | kennel.embed                          | list   | the Celery queue of embedding tasks           | Lua, Celery       | permanent, <= collections |
-| kennel:pending:<queue>                | zset   | ids whose message is out, by sequence number  | Lua only          | permanent, <= queue_max |
+| kennel:pending:<queue>                | zset   | ids that wait, by sequence number; parked ones behind all others | Lua only          | permanent, <= queue_max |
+| kennel:out:<queue>                    | hash   | namespace id -> its messages in the queue     | Lua only          | permanent, <= namespaces |
+| kennel:parked:<queue>:<namespace id>  | zset   | executions that wait for their namespace's turn, by submission | Lua only | permanent, <= pending |
+| kennel:parking                        | set    | "<queue> <namespace id>" of those             | Lua only          | permanent, <= namespaces of each queue |
+| kennel:run_message                    | string | the template of an execution's message        | submit, sweep     | permanent         |
+| kennel:limits                         | hash   | namespace id or "*" -> most executions that run, that wait ("-" = any number) | API | permanent, <= namespaces |
 | kennel:delayed                        | zset   | executions that wait for another attempt, by when it is due (ms) | Lua only | permanent, <= pending |
 | kennel:marks:<queue>                  | hash   | the two watermarks of the queue               | sweep             | permanent         |
 | kennel:leases                         | zset   | running ids by lease end (ms)                 | Lua only          | permanent, <= running |
@@ -79,6 +84,7 @@ SECRET = "kennel:secret"
 API_KEYS = "kennel:keys"
 LEASES = "kennel:leases"
 DELAYED = "kennel:delayed"
+LIMITS = "kennel:limits"
 BOOKS = "kennel:books"
 METRICS = "kennel:metrics"
 WORKERS = "kennel:workers"
@@ -95,6 +101,11 @@ LUA = {
     "HISTORY": "kennel:hist:",
     "PENDING": "kennel:pending:",
     "DELAYED": DELAYED,
+    "OUT": "kennel:out:",
+    "PARKED": "kennel:parked:",
+    "PARKING": "kennel:parking",
+    "RUN_MESSAGE": "kennel:run_message",
+    "LIMITS": LIMITS,
     "MARKS": "kennel:marks:",
     "LEASES": LEASES,
     "BOOKS": BOOKS,

@@ -13,9 +13,12 @@ from functools import cache
 from importlib import resources
 
 from shared import keys
+from shared.broker import QUEUES
 
 _PARTS = (
+    "base",
     "books",
+    "queue",
     "record",
     "deliveries",
     "alert_runs",
@@ -48,7 +51,8 @@ _PARTS = (
 @cache
 def _body() -> str:
     folder = resources.files("shared") / "lua"
-    prefixes = "".join(f"  {name} = '{prefix}',\n" for name, prefix in keys.LUA.items())
+    named = {**keys.LUA, "QUEUES": " ".join(QUEUES)}
+    prefixes = "".join(f"  {name} = '{prefix}',\n" for name, prefix in named.items())
     parts = [(folder / f"{part}.lua").read_text() for part in _PARTS]
     return f"local KEY = {{\n{prefixes}}}\n" + "\n".join(parts)
 

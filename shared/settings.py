@@ -99,6 +99,18 @@ class Settings(BaseSettings):
     queue_max: int = Field(
         100_000, ge=1, le=10_000_000, description="Pending executions before a submit is answered 429."
     )
+    namespace_running_max: int | None = Field(
+        None,
+        ge=1,
+        le=10_000_000,
+        description="Executions of one namespace that run at a time; unset = any number.",
+    )
+    namespace_waiting_max: int | None = Field(
+        None,
+        ge=1,
+        le=10_000_000,
+        description="Pending executions of one namespace before 429; unset = any number.",
+    )
     idempotency_ttl_s: int = Field(
         86_400, ge=60, le=604_800, description="How long an Idempotency-Key is remembered (s)."
     )

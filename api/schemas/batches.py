@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from api.schemas.common import RequestModel
 from api.schemas.pagination import SIZE_MAX
+from shared.models.execution import Priority
 
 LINES_MAX = 10_000
 LINE_MAX_BYTES = 1_000_000
@@ -33,6 +34,7 @@ class BatchLineBody(RequestModel):
         None, min_length=1, max_length=1000, description="Ids and names that replace the retriever's own."
     )
     limit: int | None = Field(None, ge=1, le=SIZE_MAX, description="Documents in the result; 20.")
+    priority: Priority = Field("bulk", description="Which queue it waits in.")
 
 
 class LineError(BaseModel):

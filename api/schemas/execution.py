@@ -21,7 +21,7 @@ from api.schemas.retrievers import BudgetLimits
 from shared.documents.write_token import read_write_token
 from shared.errors import InvalidInput, dotted
 from shared.filters.paths import validate_path
-from shared.models.execution import Page
+from shared.models.execution import Page, Priority
 from shared.plan import ignored_keys
 
 _EXPAND_MAX = 20
@@ -73,6 +73,11 @@ class RunBody(RequestModel):
     consistency: Consistency | None = None
     write_token: Annotated[str, AfterValidator(_write_token)] | None = Field(
         None, max_length=4_096, description="Of an earlier write, which the run is to see."
+    )
+    priority: Priority | None = Field(
+        None,
+        description="Which queue it waits in; by default `interactive` where the request is held or streams, "
+        "else `normal`.",
     )
     stream: bool = Field(False, description="Answer with its events (text/event-stream) as they happen.")
     return_presigned_urls: NotYet = False

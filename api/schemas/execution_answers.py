@@ -47,7 +47,8 @@ class Execution(BaseModel):
     stages_completed: int = Field(ge=0)
     total_stages: int = Field(ge=0)
     wait_reason: str | None = Field(
-        description="Why it is pending: queued, no_worker_online, or retry_backoff until `retry_at`."
+        description="Why it is pending: queued, namespace_turn (behind others of its namespace), "
+        "no_worker_online, or retry_backoff until `retry_at`."
     )
     retry_at: str | None = Field(description="When it is tried again after an error that may pass.")
     queue_position: int | None = Field(ge=1, description="While it is queued: 1 = it is next.")

@@ -13,6 +13,7 @@ from client.models import Execution
 
 _WAIT_REASONS = {
     "queued": "in the queue",
+    "namespace_turn": "behind others of its namespace",
     "no_worker_online": "no worker is online",
     "retry_backoff": "waiting to try again",
 }

@@ -13,3 +13,14 @@ local function book(namespace, from, to, count)
     redis.call('DEL', books)
   end
 end
+
+-- What a status holds by the books: what came in minus what went out.
+local function booked(books, status)
+  local held = 0
+  for i = 1, #books, 2 do
+    local from, to = string.match(books[i], '^(.-)>(.*)$')
+    if to == status then held = held + books[i + 1] end
+    if from == status then held = held - books[i + 1] end
+  end
+  return held
+end

@@ -10,8 +10,7 @@ local function cancel(id, reason, retention, which)
   if TERMINAL[record.status] then return { 'terminal', record.status } end
   local reply = { 'cancelled' }
   if record.status == 'pending' then
-    redis.call('ZREM', KEY.PENDING .. record.queue, record.id)
-    if record.retry_ms then redis.call('ZREM', KEY.DELAYED, record.id) end
+    leave_queue(record)
     leave_history(record, 'pending')
   elseif which == 'pending' then
     return { 'running' }

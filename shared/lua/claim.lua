@@ -19,7 +19,7 @@ end
 -- A doubled message must not shorten the wait for a retry (see retry.lua).
 local function is_waiting(record, now) return record.retry_ms and now < record.retry_ms end
 
-local function take(record, now, nonce, worker, lease_ms)
+local function take(record, now, nonce, worker, lease_ms, is_limited)
   record.status = 'processing'
   record.epoch = record.epoch + 1
   record.attempts = record.attempts + 1
@@ -27,17 +27,28 @@ local function take(record, now, nonce, worker, lease_ms)
   record.claimed_ms = now
   record.stage = record.first_stage
   record.done = 0
-  if record.retry_ms then
-    record.retry_ms = nil
-    redis.call('HDEL', KEY.RECORD .. record.id, 'retry_ms')
-    redis.call('ZREM', KEY.DELAYED, record.id)
-  end
-  change(record, { 'epoch', int(record.epoch), 'attempts', int(record.attempts), 'started_ms', int(record.started_ms),
-    'claimed_ms', int(now), 'stage', record.stage, 'done', '0', 'written', '0', 'nonce', nonce, 'worker', worker })
-  redis.call('ZREM', KEY.PENDING .. record.queue, record.id)
+  local fields = { 'epoch', int(record.epoch), 'attempts', int(record.attempts), 'started_ms', int(record.started_ms),
+    'claimed_ms', int(now), 'stage', record.stage, 'done', '0', 'written', '0', 'nonce', nonce, 'worker', worker }
+  if is_limited then append(fields, 'limited', '1') end -- so that its end looks for what may run next
+  local retry_ms = record.retry_ms
+  record.retry_ms = nil
+  change(record, fields)
+  record.retry_ms = retry_ms
+  leave_queue(record)
+  if retry_ms then redis.call('HDEL', KEY.RECORD .. record.id, 'retry_ms') end
   redis.call('ZADD', KEY.LEASES, int(now + lease_ms), record.id)
   leave_history(record, 'pending')
   return claimed(record)
+end
+
+-- nil when its namespace has as many running as it may: then it waits until one of those has ended.
+local function take_or_set_aside(record, now, nonce, worker, lease_ms)
+  local limit = limits_of(record.namespace).running
+  if limit and open_of(record.namespace) >= limit then
+    if not record.retry_ms and not is_parked(record) then set_aside(record) end
+    return nil
+  end
+  return take(record, now, nonce, worker, lease_ms, limit)
 end
 
 -- args: id, nonce, worker, lease_ms
@@ -46,7 +57,7 @@ end
 --            alert (JSON) that it evaluates or ''}
 --            the same again for the same nonce: the first answer may have been lost
 --          {'busy'} somebody runs it | {'terminal'} it has ended | {'missing'}
---          {'waiting'} until it is tried again
+--          {'waiting'} until it is tried again, or until another one of its namespace has ended
 define('claim', function(args)
   local record = load(args[1])
   if not record then return { 'missing' } end
@@ -56,15 +67,18 @@ define('claim', function(args)
   end
   local now = now_ms()
   if is_waiting(record, now) then return { 'waiting' } end
-  return take(record, now, args[2], args[3], tonumber(args[4]))
+  return take_or_set_aside(record, now, args[2], args[3], tonumber(args[4])) or { 'waiting' }
 end)
 
 -- Pop messages until one can be claimed, at most `tries`: duplicates of ended executions are dropped here.
--- A message that is not ours to read goes back, and the caller stops.
-local function take_next(queue, now, nonce, worker, lease_ms, tries)
+-- `queues` are names, of which the first that has a message is asked. A message that is not ours to read goes back,
+-- and the caller stops.
+local function take_next(queues, now, nonce, worker, lease_ms, tries)
+  local arguments = append({ unpack(queues) }, 'RIGHT')
   for _ = 1, tries do
-    local message = redis.call('RPOP', queue)
-    if not message then return nil end
+    local popped = redis.call('LMPOP', #queues, unpack(arguments))
+    if not popped then return nil end
+    local queue, message = popped[1], popped[2][1]
     local id = string.match(message, '"id": ?"(exec_[%w_-]+)"')
     if not id then
       redis.call('RPUSH', queue, message)
@@ -72,7 +86,8 @@ local function take_next(queue, now, nonce, worker, lease_ms, tries)
     end
     local record = load(id)
     if record and record.status == 'pending' and not is_waiting(record, now) then
-      return take(record, now, nonce, worker, lease_ms)
+      local claim = take_or_set_aside(record, now, nonce, worker, lease_ms)
+      if claim then return claim end
     end
   end
   return nil

@@ -104,17 +104,6 @@ define('count_open', function(args)
   return reply
 end)
 
--- What a status holds by the books: what came in minus what went out.
-local function booked(books, status)
-  local held = 0
-  for i = 1, #books, 2 do
-    local from, to = string.match(books[i], '^(.-)>(.*)$')
-    if to == status then held = held + books[i + 1] end
-    if from == status then held = held - books[i + 1] end
-  end
-  return held
-end
-
 -- Books that say something else than the queues and leases. The difference is booked as executions that came
 -- from nowhere or went there. O(1) for the installation ('' as namespace), O(open) for a namespace that exists.
 -- args: namespace, most open executions to look at, queue …

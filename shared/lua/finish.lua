@@ -1,7 +1,7 @@
 -- finish: write the terminal state once, and claim the next execution in the same call.
 -- args: id, epoch, status, error (JSON string or 'null'), stages completed, detail, figures,
 --   result_ttl_s, summary_ttl_s, history_max,
---   queue to claim from next ('' = none), nonce, worker, lease_ms, tries, profile (JSON, '' = none),
+--   queues to claim from next, in this order, between spaces ('' = none), nonce, worker, lease_ms, tries, profile (JSON, '' = none),
 --   how many of the next args tell of events, then those as in progress,
 --   how many of the next args say what an alert came to, then those (see `evaluated` in alert_runs.lua),
 --   result documents, in chunks (shared/result_chunks.py), when they are more than `detail` holds …
@@ -36,13 +36,18 @@ end
 define('finish', function(args)
   local record = load(args[1])
   local now = now_ms()
-  local queue, nonce = args[11], args[12]
+  local queues, nonce = {}, args[12]
+  for queue in string.gmatch(args[11], '%S+') do append(queues, queue) end
   if not record or int(record.epoch) ~= args[2] then return { 'lost' } end
   if record.status == 'pending' or record.status == 'cancelled' then return { 'lost' } end
   -- The answer to the first call was lost: what it claimed still waits for this very caller.
-  if TERMINAL[record.status] then return answer('already', queue ~= '' and claim_again(record, nonce)) end
+  if TERMINAL[record.status] then return answer('already', #queues > 0 and claim_again(record, nonce)) end
 
-  local claim = queue ~= '' and take_next(queue, now, nonce, args[13], tonumber(args[14]), tonumber(args[15])) or nil
+  local function claim_next()
+    return #queues > 0 and take_next(queues, now, nonce, args[13], tonumber(args[14]), tonumber(args[15])) or nil
+  end
+
+  local claim = not record.limited and claim_next() or nil
   record.status = args[3]
   record.error = args[4]
   record.done = tonumber(args[5])
@@ -54,5 +59,9 @@ define('finish', function(args)
   local result = { detail = args[6], next = claim and claim[2], profile = args[16] ~= '' and args[16] or nil }
   if #evaluation > 0 then evaluated(record, evaluation, now, result) end
   close(record, now, retention, result, told)
+  if record.limited then -- another of its namespace may run only now
+    claim = claim_next()
+    if claim then redis.call('HSET', KEY.RECORD .. record.id, 'next', claim[2]) end
+  end
   return answer('finished', claim)
 end)

@@ -3,59 +3,11 @@
 -- A record is a hash. What a poll returns is three of its fields joined: `head` (fixed at submit),
 -- `state` (written by this file only, at every change) and `detail` (written by whoever runs it).
 -- So what is seen can never disagree with the record, and Lua never decodes JSON.
--- All times are the server's TIME in milliseconds, frozen within one call.
-
-local function define(name, body)
-  redis.register_function('kennel_' .. name .. '_' .. VERSION, function(_, args) return body(args) end)
-end
-
-local function now_ms()
-  local t = redis.call('TIME')
-  return tonumber(t[1]) * 1000 + math.floor(tonumber(t[2]) / 1000)
-end
-
--- Numbers over 2^31 print as 1.7e+12 unless told otherwise.
-local function int(number) return string.format('%.0f', number) end
-
--- ISO 8601 UTC. Days to civil date: Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms".
-local function iso(ms)
-  local s = math.floor(ms / 1000)
-  local z = math.floor(s / 86400) + 719468
-  local era = math.floor(z / 146097)
-  local doe = z - era * 146097
-  local yoe = math.floor((doe - math.floor(doe / 1460) + math.floor(doe / 36524) - math.floor(doe / 146096)) / 365)
-  local doy = doe - (365 * yoe + math.floor(yoe / 4) - math.floor(yoe / 100))
-  local mp = math.floor((5 * doy + 2) / 153)
-  local month = mp < 10 and mp + 3 or mp - 9
-  local year = yoe + era * 400 + (month <= 2 and 1 or 0)
-  local day = doy - math.floor((153 * mp + 2) / 5) + 1
-  local t = s % 86400
-  return string.format('%04d-%02d-%02dT%02d:%02d:%02d.%03dZ', year, month, day,
-    math.floor(t / 3600), math.floor(t % 3600 / 60), t % 60, ms % 1000)
-end
-
--- Append values to a list.
-local function append(list, ...)
-  for _, value in ipairs({ ... }) do list[#list + 1] = value end
-end
-
-local function iso_or_null(ms)
-  return ms and '"' .. iso(ms) .. '"' or 'null'
-end
-
--- The next sequence number: microseconds of now, but always above the last. It orders the queue, the
--- watermarks and the history, and tells the time of submission.
-local function next_sequence(now)
-  local last = tonumber(redis.call('GET', KEY.SEQUENCE) or '0')
-  local sequence = math.max(now * 1000, last + 1)
-  redis.call('SET', KEY.SEQUENCE, int(sequence))
-  return sequence
-end
 
 local FIELDS = { 'status', 'namespace', 'retriever', 'queue', 'shadow', 'stage', 'first_stage', 'nonce', 'watchers',
-  'figures', 'about', 'next', 'batch', 'events', 'alert_id', 'epoch', 'attempts', 'rev', 'seq', 'order', 'created_ms',
+  'figures', 'about', 'next', 'batch', 'events', 'alert_id', 'limited', 'epoch', 'attempts', 'rev', 'seq', 'order', 'created_ms',
   'started_ms', 'claimed_ms', 'spent_ms', 'done', 'written', 'told', 'retries', 'retry_ms' }
-local FIRST_NUMBER = 16
+local FIRST_NUMBER = 17
 
 -- The record's small fields as a table, or nil. One HMGET; head, detail and request are not read.
 local function load(id)
@@ -199,21 +151,6 @@ local function change(record, fields, told)
   end
 end
 
--- The message of an execution from a template with @ID@, @SEQ@ and @SHADOW@.
-local function message_of(record, template)
-  return (string.gsub(template, '@(%u+)@', { ID = record.id, SEQ = int(record.seq), SHADOW = record.shadow }))
-end
-
-local function sequence_in(message)
-  return tonumber(string.match(message, '"seq": ?(%d+)'))
-end
-
--- Put a pending record in its queue: 'LPUSH' behind the others, 'RPUSH' to be taken next.
-local function enqueue(record, template, push)
-  redis.call('ZADD', KEY.PENDING .. record.queue, int(record.seq), record.id)
-  redis.call(push, record.queue, message_of(record, template))
-end
-
 -- Run time over all attempts, without the time in the queue.
 local function duration_ms(record, now)
   return record.spent_ms + (record.claimed_ms and now - record.claimed_ms or 0)
@@ -351,6 +288,7 @@ local function close(record, now, retention, result, told)
   local ttl_s = enter_status(record) and retention.summary_ttl_s or retention.result_ttl_s
   redis.call('SET', KEY.SUMMARY .. record.id, summary_of(record, now), 'EX', ttl_s)
   announce(record, now)
+  if record.limited then refill_all(record.namespace) end
 end
 
 -- An attempt is over, and another is to come. Who calls this sees to a message. `fields` as in change.
@@ -361,14 +299,15 @@ local function put_back(record, now, done, fields)
   append(fields, 'seq', int(record.seq), 'spent_ms', int(record.spent_ms), 'done', int(done),
     'attempts', int(record.attempts))
   change(record, fields)
-  redis.call('HDEL', KEY.RECORD .. record.id, 'nonce', 'claimed_ms', 'stage', 'told')
+  redis.call('HDEL', KEY.RECORD .. record.id, 'nonce', 'claimed_ms', 'stage', 'told', 'limited')
   redis.call('ZREM', KEY.LEASES, record.id)
   enter_status(record)
+  if record.limited then refill_all(record.namespace) end
 end
 
 -- Back to the queue with a new message; `push` as in enqueue.
 local function requeue(record, now, template, push)
-  record.seq = next_sequence(now)
+  record.seq = sequence_for(record.queue, now, push)
   put_back(record, now, 0, {})
   enqueue(record, template, push)
 end

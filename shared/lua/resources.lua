@@ -104,17 +104,20 @@ define('namespace_purged', function(args)
   local task = redis.call('HGET', KEY.DELETING, args[1])
   if task then redis.call('SET', KEY.DELETION .. task, args[1], 'EX', args[2]) end
   redis.call('DEL', KEY.BOOKS .. ':' .. args[1])
+  redis.call('HDEL', KEY.LIMITS, args[1])
+  for queue in string.gmatch(KEY.QUEUES, '%S+') do redis.call('HDEL', KEY.OUT .. queue, args[1]) end
   return redis.call('HDEL', KEY.DELETING, args[1])
 end)
 
 -- online: how the installation is doing, in numbers. args: silence_ms, queue …
 -- returns: {workers heard of within silence_ms, executions in the queues, time of the last sweep (ms; 0 = never), now (ms),
---   stages that cannot be ended, told of within silence_ms}
+--   stages that cannot be ended, told of within silence_ms, executions ever started}
 define('online', function(args)
   local depth = 0
   for i = 2, #args do depth = depth + redis.call('ZCARD', KEY.PENDING .. args[i]) end
   local now = now_ms()
   local workers = redis.call('ZCOUNT', KEY.WORKERS, int(now - tonumber(args[1])), '+inf')
   return { workers, depth, tonumber(redis.call('HGET', KEY.SWEEP, 'last_ms') or '0'), now,
-    redis.call('ZCOUNT', KEY.STUCK, int(now - tonumber(args[1])), '+inf') }
+    redis.call('ZCOUNT', KEY.STUCK, int(now - tonumber(args[1])), '+inf'),
+    tonumber(redis.call('HGET', KEY.BOOKS, 'pending>processing') or '0') }
 end)

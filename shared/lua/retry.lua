@@ -28,7 +28,7 @@ local function send_due(now, template, count)
     local record = load(id)
     if record and record.retry_ms then
       record.retry_ms = nil
-      record.seq = next_sequence(now)
+      record.seq = sequence_for(record.queue, now, 'RPUSH')
       redis.call('HDEL', KEY.RECORD .. id, 'retry_ms')
       change(record, { 'seq', int(record.seq) })
       enqueue(record, template, 'RPUSH')

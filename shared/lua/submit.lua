@@ -10,7 +10,7 @@
 --                                             stored; asked again with the same id, the same answer, '' as position
 --          {'replayed', id} | {'mismatch', id} the idempotency key was used, with this body or another
 --          {'stale'}                           the retriever is gone or has another version; ad-hoc: the namespace
---          {'no_collection', id} | {'full', depth}
+--          {'no_collection', id} | {'full', depth} | {'namespace_full', how many of the namespace wait}
 local function is_stale(namespace, retriever, version, definition)
   if definition ~= '' then return redis.call('EXISTS', KEY.NAMESPACE .. namespace) == 0 end
   return redis.call('HGET', KEY.RETRIEVER .. retriever, 'version') ~= version
@@ -36,6 +36,9 @@ local function submit(args, batch)
   end
   local depth = redis.call('ZCARD', KEY.PENDING .. args[5])
   if depth >= tonumber(args[18]) then return { 'full', depth } end
+  local limits, running, waiting = limits_of(args[2]), 0, 0
+  if limits.running or limits.waiting then running, waiting = open_of(args[2]) end
+  if limits.waiting and waiting >= limits.waiting then return { 'namespace_full', waiting } end
 
   local now = now_ms()
   local sequence = next_sequence(now)
@@ -57,7 +60,7 @@ local function submit(args, batch)
   if idempotency then redis.call('SET', idempotency, id .. ' ' .. args[16], 'EX', args[17]) end
   local retention = { summary_ttl_s = args[19], history_max = tonumber(args[20]) }
   enter_history(record, retention)
-  enqueue(record, args[13], 'LPUSH')
+  enter_queue(record, args[13], limits.running, running)
   book(args[2], 'none', 'pending')
   return { 'accepted', '1', 'pending', state, int(depth + 1) }
 end

@@ -65,9 +65,15 @@ local function lost_before(queue, now, window_ms)
 end
 
 local function send_again(record, now, template)
-  record.seq = next_sequence(now)
+  record.seq = sequence_for(record.queue, now, 'RPUSH')
   redis.call('HSET', KEY.RECORD .. record.id, 'seq', int(record.seq))
-  enqueue(record, template, 'RPUSH')
+  if record.retry_ms then -- it waited for a retry, and nobody sent it: from now on it waits like any other
+    redis.call('HDEL', KEY.RECORD .. record.id, 'retry_ms')
+    redis.call('ZREM', KEY.DELAYED, record.id)
+    enqueue(record, template, 'RPUSH')
+  else
+    send(record, template, 'RPUSH')
+  end
 end
 
 local function send_lost(queue, now, args)
@@ -103,6 +109,7 @@ define('sweep', function(args)
   if not held then requeued, failed = end_leases(now, args) end
   local retried = send_due(now, args[1], args[6])
   for i = 13, #args do sent = sent + send_lost(args[i], now, args) end
+  refill_parked(args[1], args[6])
   redis.call('ZREMRANGEBYSCORE', KEY.WORKERS, '-inf', int(now - tonumber(args[11])))
   return held_by(args[12], { requeued, failed, sent, retried, held and 1 or 0 })
 end)

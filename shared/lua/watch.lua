@@ -28,7 +28,7 @@ define('watch', function(args) return watch(args[1], args[2]) end)
 
 -- watch_many: what `watch` says of one, of many and in short. O(executions).
 -- args: watcher ('' = only read), id …
--- returns: for each {rev, namespace, retriever, status, state, position in the queue}, nil where there is none;
+-- returns: for each {rev, namespace, retriever, status, state, position in the queue, seq}, nil where there is none;
 --   the position is 0 for one that is not pending
 define('watch_many', function(args)
   local reply = {}
@@ -41,7 +41,7 @@ define('watch_many', function(args)
         position = 1 + redis.call('ZCOUNT', KEY.PENDING .. seen[6], '-inf', '(' .. seen[7])
       end
       if args[1] ~= '' and not TERMINAL[seen[4]] then add_watcher(key, args[1]) end
-      reply[i - 1] = { seen[1], seen[2], seen[3], seen[4], seen[5], position }
+      reply[i - 1] = { seen[1], seen[2], seen[3], seen[4], seen[5], position, seen[7] or '' }
     else
       reply[i - 1] = false
     end

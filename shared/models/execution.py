@@ -23,6 +23,9 @@ class Status(StrEnum):
     CANCELLED = "cancelled"
 
 
+# Which of the queues it waits in: those of a higher class are asked first.
+Priority = Literal["interactive", "normal", "bulk"]
+
 TERMINAL = frozenset({Status.COMPLETED, Status.DEGRADED, Status.FAILED, Status.CANCELLED})
 
 

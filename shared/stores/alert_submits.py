@@ -73,7 +73,7 @@ def _check(reply: Any) -> None:
     match text(reply[0]):
         case "stale":
             raise Unavailable("the retriever of an alert is being changed")
-        case "full":
+        case "full" | "namespace_full":
             raise LimitExceeded("the queue of alerts is full", code="queue_full")
         case "no_collection":
             raise NotFound(f"collection {text(reply[1])!r}, which the retriever searches, no longer exists")

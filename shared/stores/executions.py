@@ -12,14 +12,14 @@ import orjson
 from shared import broker, keys, result_chunks
 from shared.errors import Conflict, Gone, LimitExceeded, NotFound, OutcomeUnknown
 from shared.models.batch import UPLOAD_SILENCE_MS, BatchPlace
-from shared.models.execution import TERMINAL, StageProfile, Status, profile_from
+from shared.models.execution import TERMINAL, Priority, StageProfile, Status, profile_from
 from shared.packing import packed, unpacked
 from shared.redis_link import Argument, RedisLink
 from shared.settings import Settings
 from shared.stores.reads import reading
 
+PARKED_FROM = 2 * 10**15  # sequence numbers from here on are of parked ones: shared/lua/queue.lua
 _READ_FIELDS = ("rev", "namespace", "retriever", "status", "head", "state", "detail", "queue", "seq")
-_QUEUE_FULL_RETRY_S = 5
 
 
 @dataclass(slots=True)
@@ -46,6 +46,7 @@ class Submission:
     idempotency_digest: str = ""
     body_digest: str = ""
     place: BatchPlace | None = None  # the batch that it is a line of
+    priority: Priority = "normal"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,11 @@ class StoredExecution:
     queue: str = ""  # where it waits, or waited last; "" once it has ended
     sequence: int = 0  # its place there: those with a lower number are in front
     queue_position: int | None = None  # pending: 1 = next; None = nobody has asked
+
+    @property
+    def is_parked(self) -> bool:
+        """It waits for others of its namespace, and has no message yet."""
+        return self.sequence >= PARKED_FROM
 
     @property
     def is_terminal(self) -> bool:
@@ -99,6 +105,11 @@ class Glance:
     status: str
     state: bytes
     queue_position: int | None
+    sequence: int = 0
+
+    @property
+    def is_parked(self) -> bool:
+        return self.sequence >= PARKED_FROM
 
     @property
     def is_terminal(self) -> bool:
@@ -167,11 +178,17 @@ class ExecutionStore:
                 raise Conflict("the batch was cancelled and takes no new lines", code="batch_cancelled")
             case [b"no_collection", collection_id]:
                 raise NotFound(f"collection {collection_id.decode()!r} no longer exists; leave it out")
+            case [b"namespace_full", waiting]:
+                raise LimitExceeded(
+                    f"the namespace has as many executions waiting as it may ({waiting}); try again later",
+                    code="namespace_queue_full",
+                    details={"waiting": waiting},
+                )
             case _:
                 raise LimitExceeded(
                     f"the queue is full ({reply[1]} executions are pending); try again later",
                     code="queue_full",
-                    details={"retry_after_seconds": _QUEUE_FULL_RETRY_S},
+                    details={"waiting": reply[1]},
                 )
 
     async def _send(self, submission: Submission) -> Any:
@@ -353,7 +370,7 @@ def submit_arguments(submission: Submission, settings: Settings) -> list[Argumen
         submission.namespace_id,
         submission.retriever_id,
         submission.version,
-        broker.QUEUE_ALERTS if submission.alert_id else broker.QUEUE_NORMAL,
+        broker.QUEUE_ALERTS if submission.alert_id else broker.QUEUE_OF[submission.priority],
         submission.request,
         submission.head,
         packed(submission.detail),
@@ -378,7 +395,7 @@ def submit_arguments(submission: Submission, settings: Settings) -> list[Argumen
 
 
 def _glance(execution_id: str, values: Sequence[Any]) -> Glance:
-    revision, namespace, retriever, status, state, position = values
+    revision, namespace, retriever, status, state, position, sequence = values
     return Glance(
         execution_id,
         int(revision),
@@ -387,6 +404,7 @@ def _glance(execution_id: str, values: Sequence[Any]) -> Glance:
         status.decode(),
         state,
         int(position) or None,
+        int(sequence or 0),
     )
 
 

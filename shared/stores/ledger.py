@@ -9,7 +9,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, count
 from typing import Any
 
 import orjson
@@ -19,6 +19,7 @@ from shared import broker, keys, result_chunks
 from shared.models.alert_run import AlertRun, Evaluation
 from shared.models.execution import Claim, ExecutionRequest, Told
 from shared.packing import packed
+from shared.queue_order import queues_in_turn
 from shared.redis_sync import Argument, Functions, text, texts, through_outage
 from shared.settings import Settings
 
@@ -73,6 +74,7 @@ class Ledger:
     def __init__(self, client: redis.Redis, settings: Settings, worker: str, process: str = "") -> None:
         """`worker` is the name that counts as online; `process` the one of its processes that claims here."""
         self._client = client
+        self._looks = count()
         self._functions = Functions(client)
         self._settings = settings
         self.worker = worker
@@ -196,7 +198,7 @@ class Ledger:
             packed(outcome.detail),
             outcome.figures,
             *self._retention,
-            _queue_of(claim) if claim_next else "",
+            " ".join(queues_in_turn(next(self._looks))) if claim_next else "",
             nonce,
             self._process,
             self._settings.lease_ms,
@@ -290,10 +292,6 @@ def _arguments(told: Told) -> list[Argument]:
     if not told.events:
         return []
     return [told.first, *(part for event in told.events for part in (event.type, event.members))]
-
-
-def _queue_of(claim: Claim) -> str:
-    return broker.QUEUE_ALERTS if claim.alert else broker.QUEUE_NORMAL
 
 
 def _evaluated(evaluation: Evaluation | None) -> list[Argument]:

@@ -234,6 +234,7 @@ def _execute_body(line: BatchLineBody) -> ExecuteBody:
         "filters": line.filters,
         "collection_identifiers": line.collection_identifiers,
         "limit": line.limit,
+        "priority": line.priority,
     }
     # Unknown keys are named in the warnings of the execution.
     unknown = {f"line.{key}": None for key in line.unknown_keys()}

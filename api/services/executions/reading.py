@@ -22,6 +22,8 @@ CANCEL_REASON = "cancelled on request"
 # Of a state: quotes inside of JSON strings are escaped, so no other member can hold this.
 _RETRIES = b',"retry_at":"'
 
+_NO_WORKER_S = 5
+
 # Whose execution it is: the id or name of a retriever; None for an ad-hoc one, which has none.
 Owner = str | None
 
@@ -102,7 +104,27 @@ def wait_reason(context: ApiContext, stored: StoredExecution | Glance) -> str | 
         return None
     if _RETRIES in stored.state:
         return "retry_backoff"
-    return "no_worker_online" if context.health.workers_online == 0 else "queued"
+    if context.health.workers_online == 0:
+        return "no_worker_online"
+    return "namespace_turn" if stored.is_parked else "queued"
+
+
+def poll_again_s(context: ApiContext, stored: StoredExecution) -> int:
+    """When something may have changed (s): of a queued one by its place and the pace of the queues."""
+    match wait_reason(context, stored):
+        case "no_worker_online":
+            return _NO_WORKER_S
+        case "queued" | "namespace_turn" if stored.queue_position is not None:
+            return context.health.pace.seconds_for(stored.queue_position, unknown=1)
+        case _:
+            return 1
+
+
+async def room_in_s(context: ApiContext, waiting: int) -> int:
+    """When one in a hundred of those that wait will have been started (s): room for more than one submit."""
+    with suppress(Unavailable):
+        await context.health.load()
+    return context.health.pace.seconds_for(max(waiting // 100, 1), unknown=_NO_WORKER_S)
 
 
 async def extend(

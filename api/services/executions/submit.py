@@ -16,12 +16,12 @@ from api.json_body import parse_json
 from api.schemas.execution import AdhocBody, ExecuteBody, RunBody
 from api.services.executions.adhoc import adhoc_retriever
 from api.services.executions.explain import explain_plan
-from api.services.executions.reading import Owner, replayed, until
+from api.services.executions.reading import Owner, replayed, room_in_s, until
 from api.services.executions.result_pages import further_page
 from api.services.executions.submission import submission_of
 from api.services.validation import validated
 from shared import ids
-from shared.errors import BadRequest, InvalidInput, NotFound, Unavailable
+from shared.errors import BadRequest, InvalidInput, LimitExceeded, NotFound, Unavailable
 from shared.models.alert_run import AlertRun
 from shared.models.batch import BatchPlace
 from shared.models.resource import RetrieverRecord
@@ -166,6 +166,7 @@ async def store(
             submission.idempotency_digest = idempotency.digest(access, retriever.retriever_id)
             submission.body_digest = idempotency.body_digest()
         submission.watcher = watcher
+        submission.priority = body.priority or ("interactive" if watcher else "normal")
         submission.place = place
         if alert is not None:
             submission.alert_id, submission.alert = alert.alert_id, alert.to_json()
@@ -173,6 +174,9 @@ async def store(
             return await context.executions.submit(submission)
         except StaleRetriever as error:
             _forget(context, access, owner, error)
+        except LimitExceeded as error:
+            error.details["retry_after_seconds"] = await room_in_s(context, error.details.pop("waiting"))
+            raise
         except IdempotencyMismatch as error:
             raise InvalidInput(
                 "this Idempotency-Key was used with another body; use a new key or the first body",

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from api.cache import TtlCache
+from api.services.operations.pace import Pace
 from shared.broker import QUEUES
 from shared.clock import iso
 from shared.errors import KennelError
@@ -31,6 +32,7 @@ class Load:
     swept_at_ms: int = 0  # 0 = never
     now_ms: int = 0  # by the clock of Redis, as the sweep's
     stages_stuck: int = 0
+    started: int = 0  # executions ever
 
 
 class HealthService:
@@ -44,6 +46,8 @@ class HealthService:
         )
         self._asking = asyncio.Lock()
         self._seen: Load | None = None
+        self._monotonic = monotonic
+        self.pace = Pace()  # as `load` has seen it
 
     @property
     def workers_online(self) -> int | None:
@@ -73,7 +77,8 @@ class HealthService:
         try:
             with reading():
                 self._seen = Load(*await self._redis.fcall("online", silence_ms, *QUEUES))
-                return self._seen
+            self.pace.note(self._monotonic(), self._seen.started)
+            return self._seen
         except KennelError as error:
             return error
 

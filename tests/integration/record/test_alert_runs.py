@@ -110,11 +110,11 @@ class TestRecords:
         assert fields == [ALERT.encode(), RUN.to_json(), FINDING, None]
         assert client.ttl("kennel:exec:exec_a") > 0
 
-    def test_the_next_one_is_taken_from_the_queue_of_alerts(
+    def test_the_next_one_may_be_of_another_class(
         self, client: redis.Redis, ledger: Ledger, submit: Submit
     ) -> None:
         claim = begin(ledger, submit, "exec_a")
-        submit("exec_normal")
+        submit("exec_bulk", queue=broker.QUEUE_BULK)
         submit("exec_b", alert_id=ALERT, alert=RUN.to_json(), queue=broker.QUEUE_ALERTS)
         _, following = ledger.finish(claim, outcome(evaluation=evaluation()), claim_next=True)
         assert following is not None

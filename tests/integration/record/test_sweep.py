@@ -93,10 +93,10 @@ def test_the_last_message_can_be_lost_too(client: redis.Redis, ledger: Ledger, s
 
 
 def test_waiting_messages_are_never_doubled(client: redis.Redis, ledger: Ledger, submit: Submit) -> None:
-    for _ in range(50):
+    for _ in range(30):
         submit()
     assert sum(turn_marks(client, ledger) for _ in range(5)) == 0
-    assert client.llen(QUEUE_NORMAL) == 50
+    assert client.llen(QUEUE_NORMAL) == 30
 
 
 def test_a_foreign_message_at_the_tail_stops_the_search_only(

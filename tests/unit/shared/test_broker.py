@@ -43,7 +43,12 @@ def queue(server_url: str) -> Iterator[redis.Redis]:
 def filled() -> dict[str, Any]:
     """The template as the Lua function fills it."""
     text = message_template()
-    for name, value in (("@ID@", EXECUTION_ID), ("@SEQ@", "7"), ("@SHADOW@", SHADOW)):
+    for name, value in (
+        ("@ID@", EXECUTION_ID),
+        ("@SEQ@", "7"),
+        ("@SHADOW@", SHADOW),
+        ("@QUEUE@", QUEUE_NORMAL),
+    ):
         assert name in text
         text = text.replace(name, value)
     message: dict[str, Any] = json.loads(text)
