@@ -10,13 +10,17 @@ from redis import Redis
 from ops.doctor.bounded import ask, in_steps, messages
 from ops.doctor.fault import Fault, Kind
 from shared import broker, keys
+from shared.redis_sync import fcall
 from shared.settings import Settings
+from shared.stores.executions import PARKED_FROM
 from shared.stores.ledger import LOST_WINDOW_MS
 
 NO_MESSAGE = Kind("record without message", "stuck", "send its message again")
 NO_RECORD = Kind("message without record", "untidy", "remove the message")
+WRONG_WINDOW = Kind("wrong counter", "stuck", "count the messages again")
 STRAY_ENTRY = Kind("queue entry without pending record", "wrong", "remove the entry")
 
+OPEN_MAX = 5_000  # messages that one call may look at: some milliseconds
 _ID = re.compile(r'"id": ?"(exec_[\w-]+)"')
 
 
@@ -40,11 +44,28 @@ def _look(redis: Redis, queue: str) -> Iterator[Fault]:
                 found_here = f"a message in {queue} names an execution that does not exist"
                 yield Fault(NO_RECORD, execution_id, found_here, "stray_message", (queue, message))
     on_their_way |= dict(_entries(redis, keys.DELAYED)).keys()  # the sweep sends those when they are due
+    on_their_way |= _parked(redis, queue)
     seconds, _ = redis.time()
     before = (seconds * 1000 - 2 * LOST_WINDOW_MS) * 1000
     for execution_id, sequence in entries.items():
-        if execution_id not in on_their_way and sequence < before:
+        if execution_id not in on_their_way and not before <= sequence < PARKED_FROM:
             yield no_message(execution_id, sequence, f"pending, but no message for it is in {queue}")
+    yield from _wrong_windows(redis, queue)
+
+
+def _parked(redis: Redis, queue: str) -> set[str]:
+    """Executions that wait for their namespace's turn; a claim or an end sends their messages."""
+    members = [member.split(" ") for member in redis.sscan_iter(keys.LUA["PARKING"], count=500)]
+    names = [f"{keys.LUA['PARKED']}{queue}:{namespace}" for name, namespace in members if name == queue]
+    return {execution_id for name in names for execution_id, _ in _entries(redis, name)}
+
+
+def _wrong_windows(redis: Redis, queue: str) -> Iterator[Fault]:
+    """Counts of a namespace's messages; of a queue that is too long for one call nothing is said."""
+    flat = fcall(redis, "windows", queue, OPEN_MAX) or ()
+    for namespace, counted, there in zip(flat[::3], flat[1::3], flat[2::3], strict=True):
+        found = f"{counted} messages in {queue} are counted, {there} are there"
+        yield Fault(WRONG_WINDOW, f"namespace {namespace}", found, "window", (queue, namespace, OPEN_MAX))
 
 
 def no_message(execution_id: str, sequence: int, found: str) -> Fault:

@@ -32,6 +32,45 @@ define_repair('pending_entry', function(fix, args)
   return true
 end)
 
+-- Of each namespace that has or had messages in a queue: how many were counted, how many there are. O(queue)
+local function windows_of(queue)
+  local counted, there = {}, {}
+  local flat = redis.call('HGETALL', KEY.OUT .. queue)
+  for i = 1, #flat, 2 do counted[flat[i]], there[flat[i]] = tonumber(flat[i + 1]), 0 end
+  for _, id in ipairs(redis.call('ZRANGE', KEY.PENDING .. queue, '-inf', '(' .. int(2 * PARKED), 'BYSCORE')) do
+    local namespace, retry_ms = unpack(redis.call('HMGET', KEY.RECORD .. id, 'namespace', 'retry_ms'))
+    if namespace and not retry_ms then
+      counted[namespace], there[namespace] = counted[namespace] or 0, (there[namespace] or 0) + 1
+    end
+  end
+  return counted, there
+end
+
+-- windows: args: queue, most messages to look at
+-- returns: nil when there are more | namespace, counted, there of each whose count is wrong; O(queue)
+define('windows', function(args)
+  if redis.call('ZCARD', KEY.PENDING .. args[1]) > tonumber(args[2]) then return nil end
+  local counted, there = windows_of(args[1])
+  local reply = {}
+  for namespace, count in pairs(counted) do
+    if count ~= there[namespace] then append(reply, namespace, count, there[namespace]) end
+  end
+  return reply
+end)
+
+-- A count of messages in a queue that is wrong: what is parked would wait too long, or not at all.
+-- args: queue, namespace, most messages to look at
+define_repair('window', function(fix, args)
+  if redis.call('ZCARD', KEY.PENDING .. args[1]) > tonumber(args[3]) then return false end
+  local counted, there = windows_of(args[1])
+  if counted[args[2]] == there[args[2]] then return false end
+  if fix then
+    redis.call('HSET', KEY.OUT .. args[1], args[2], int(there[args[2]]))
+    refill(args[1], args[2])
+  end
+  return true
+end)
+
 -- A running execution that nobody's lease protects, or a lease of what does not run.
 -- args: id, how long a lease may be over (ms), template, max_attempts, error (JSON string) for the cap,
 --   result_ttl_s, summary_ttl_s, history_max

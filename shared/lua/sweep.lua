@@ -65,9 +65,10 @@ local function lost_before(queue, now, window_ms)
 end
 
 local function send_again(record, now, template)
+  local had_message = not record.retry_ms and not is_parked(record)
   record.seq = sequence_for(record.queue, now, 'RPUSH')
   redis.call('HSET', KEY.RECORD .. record.id, 'seq', int(record.seq))
-  if record.retry_ms then -- it waited for a retry, and nobody sent it: from now on it waits like any other
+  if not had_message then -- it waited for a retry or its turn, and nobody sent it: now it waits like any other
     redis.call('HDEL', KEY.RECORD .. record.id, 'retry_ms')
     redis.call('ZREM', KEY.DELAYED, record.id)
     enqueue(record, template, 'RPUSH')

@@ -335,3 +335,18 @@ def test_the_command_line(
     away = runner.invoke(cli.app, ["doctor", "--fix"])
     assert (away.exit_code, len(away.output.splitlines())) == (2, 1)
     assert "secret" not in away.output
+
+
+def test_parked_executions_need_no_message_and_their_counts_are_checked(
+    client: redis.Redis, ops_client: redis.Redis, settings: Settings, submit: Submit
+) -> None:
+    client.hset(keys.resource("namespace", "ns_1"), "body", "{}")
+    for number in range(40):
+        submit(f"exec_{number}")
+    assert found(examine(ops_client, settings, fix=False, pause=no_pause)) == set()
+    client.hset(f"kennel:out:{QUEUE_NORMAL}", "ns_1", 99)
+    client.zrem(f"kennel:parked:{QUEUE_NORMAL}:ns_1", "exec_35")
+    wrong = {("wrong counter", "namespace ns_1"), (NO_MESSAGE, "exec_35")}
+    assert found(examine(ops_client, settings, fix=True, pause=no_pause)) == wrong
+    assert found(examine(ops_client, settings, fix=False, pause=no_pause)) == set()
+    assert client.hget(f"kennel:out:{QUEUE_NORMAL}", "ns_1") == b"33"  # 32, and the one that had no place
