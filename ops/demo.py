@@ -1,4 +1,4 @@
-"""The demo: a namespace with the docstrings of the running Python, and a few retrievers over them.
+"""The demo: a namespace with the docstrings of the running Python, a few retrievers over them, and an alert.
 
 Loaded over HTTP like any client's data. Everything has a fixed name, or an id made from its content, so a
 load that was cut off is completed by the next one, and a complete one costs a few requests.
@@ -16,6 +16,7 @@ from typing import Any
 
 import httpx
 
+from ops.demo_alert import ALERT, alert, application
 from ops.demo_retrievers import COLLECTION, EXTRACTOR, NAMESPACE, document_id, retrievers
 from ops.stdlib_docs import Docstring, choose, read_docstrings
 from shared.errors import KennelError, Unavailable
@@ -56,6 +57,7 @@ def load(base_url: str, api_key: str, log: Callable[[str], None]) -> None:
             if api.find("/v1/retrievers", name) is None:
                 api.create("/v1/retrievers", retriever)
                 log(f"demo: retriever {name} created")
+        _load_alert(api, log)
 
 
 def quickstart(base_url: str, key_file: Path) -> str:
@@ -86,6 +88,9 @@ class _Api:
     def create(self, path: str, body: Body) -> None:
         """Create a resource. 409 is fine: an earlier try arrived, although its answer did not."""
         self._request("POST", path, body, accept=409)
+
+    def change(self, path: str, body: Body) -> None:
+        self._request("PATCH", path, body)
 
     def upsert(self, documents: Sequence[Body]) -> None:
         """Store one batch."""
@@ -141,6 +146,16 @@ def _load_documents(api: _Api, log: Callable[[str], None]) -> None:
         api.upsert(documents[start : start + BATCH_DOCUMENTS])
         stored = min(start + BATCH_DOCUMENTS, len(documents))
         log(f"demo: {stored:,} of {len(documents):,} documents stored in {NAMESPACE}/{COLLECTION}")
+
+
+def _load_alert(api: _Api, log: Callable[[str], None]) -> None:
+    """The alert, at the collection: attached behind the documents, so that loading them starts no runs."""
+    found = api.find("/v1/alerts", ALERT)
+    if found is None:
+        api.create("/v1/alerts", alert())
+    if not (found and found["attached_to"]):
+        api.change(f"/v1/collections/{COLLECTION}", {"alert_applications": [application()]})
+        log(f"demo: alert {ALERT} attached to {COLLECTION}")
 
 
 def _documents() -> list[Body]:

@@ -13,12 +13,12 @@ end)
 -- run_due_alert: args: member, when it is due (ms), when it is due next (ms, '' = never), then the args of submit, or
 --   nothing: it moves on without a run
 -- returns: what submit returns, or {'moved'}; {'taken'} it is not due then any more.
---   After 'stale' and 'full' it stays due.
+--   After 'stale', 'full' and 'namespace_full' it stays due.
 define('run_due_alert', function(args)
   local due = redis.call('ZSCORE', KEY.ALERT_DUE, args[1])
   if not due or int(tonumber(due)) ~= args[2] then return { 'taken' } end
   local reply = args[4] and submit({ unpack(args, 4) }) or { 'moved' }
-  if reply[1] == 'stale' or reply[1] == 'full' then return reply end
+  if reply[1] == 'stale' or reply[1] == 'full' or reply[1] == 'namespace_full' then return reply end
   if args[3] == '' then
     redis.call('ZREM', KEY.ALERT_DUE, args[1])
   else
