@@ -19,7 +19,7 @@ end
 -- A doubled message must not shorten the wait for a retry (see retry.lua).
 local function is_waiting(record, now) return record.retry_ms and now < record.retry_ms end
 
-local function take(record, now, nonce, worker, lease_ms, is_limited)
+local function take(record, now, nonce, worker, lease_ms, limits)
   record.status = 'processing'
   record.epoch = record.epoch + 1
   record.attempts = record.attempts + 1
@@ -29,12 +29,12 @@ local function take(record, now, nonce, worker, lease_ms, is_limited)
   record.done = 0
   local fields = { 'epoch', int(record.epoch), 'attempts', int(record.attempts), 'started_ms', int(record.started_ms),
     'claimed_ms', int(now), 'stage', record.stage, 'done', '0', 'written', '0', 'nonce', nonce, 'worker', worker }
-  if is_limited then append(fields, 'limited', '1') end -- so that its end looks for what may run next
+  if limits.running then append(fields, 'limited', '1') end -- so that its end looks for what may run next
   local retry_ms = record.retry_ms
   record.retry_ms = nil
   change(record, fields)
   record.retry_ms = retry_ms
-  leave_queue(record)
+  leave_queue(record, limits)
   if retry_ms then redis.call('HDEL', KEY.RECORD .. record.id, 'retry_ms') end
   redis.call('ZADD', KEY.LEASES, int(now + lease_ms), record.id)
   leave_history(record, 'pending')
@@ -43,12 +43,12 @@ end
 
 -- nil when its namespace has as many running as it may: then it waits until one of those has ended.
 local function take_or_set_aside(record, now, nonce, worker, lease_ms)
-  local limit = limits_of(record.namespace).running
-  if limit and open_of(record.namespace) >= limit then
+  local limits = limits_of(record.namespace)
+  if limits.running and open_of(record.namespace) >= limits.running then
     if not record.retry_ms and not is_parked(record) then set_aside(record) end
     return nil
   end
-  return take(record, now, nonce, worker, lease_ms, limit)
+  return take(record, now, nonce, worker, lease_ms, limits)
 end
 
 -- args: id, nonce, worker, lease_ms

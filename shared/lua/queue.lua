@@ -76,17 +76,18 @@ local function unpark(queue, namespace)
   local template = redis.call('GET', KEY.RUN_MESSAGE)
   local id = template and redis.call('ZPOPMIN', parked_key(queue, namespace))[1]
   if not id then return false end
-  local seq = next_sequence(now_ms())
   local shadow = redis.call('HGET', KEY.RECORD .. id, 'shadow')
+  if not shadow then return true end -- its record was lost, which the doctor tells of
+  local seq = next_sequence(now_ms())
   redis.call('HSET', KEY.RECORD .. id, 'seq', int(seq))
   enqueue({ id = id, queue = queue, namespace = namespace, seq = seq, shadow = shadow }, template, 'LPUSH')
   return true
 end
 
--- Send messages of what is parked, as far as window and limit allow.
-local function refill(queue, namespace)
+-- Send messages of what is parked, as far as window and limit allow. `limits` of the namespace, if they are known.
+local function refill(queue, namespace, limits)
   local out = tonumber(redis.call('HGET', KEY.OUT .. queue, namespace) or '0')
-  local limit, room = limits_of(namespace).running, WINDOW - out
+  local limit, room = (limits or limits_of(namespace)).running, WINDOW - out
   if limit then room = math.min(room, limit - open_of(namespace) - out) end
   for _ = 1, room do
     if not unpark(queue, namespace) then return end
@@ -111,7 +112,7 @@ local function enter_queue(record, template, limit, running)
 end
 
 -- A pending execution leaves its queue: it is claimed, or has ended. The next of its namespace moves up.
-local function leave_queue(record)
+local function leave_queue(record, limits)
   local queue, namespace = record.queue, record.namespace
   redis.call('ZREM', KEY.PENDING .. queue, record.id)
   if record.retry_ms then
@@ -119,7 +120,7 @@ local function leave_queue(record)
   elseif is_parked(record) then
     redis.call('ZREM', parked_key(queue, namespace), record.id)
   elseif redis.call('HINCRBY', KEY.OUT .. queue, namespace, -1) == WINDOW - 1 then
-    refill(queue, namespace)
+    refill(queue, namespace, limits)
   end
 end
 
