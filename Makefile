@@ -3,14 +3,16 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
+# A file's tests stay together: they share servers.
+TEST_PROCESSES ?= logical
 
 .PHONY: run test test-slow fuzz chaos bench bench-search bench-ingest bench-history bench-batch quality lint install clean
 
 run: $(VENV)/.run            ## install, then start Redis, API, workers and Flower; ARGS="--no-demo" passes options
 	$(BIN)/kennel up $(ARGS)
 
-test: $(VENV)/.test          ## install with the test tools, then run every test
-	$(BIN)/python -m pytest $(ARGS)
+test: $(VENV)/.test          ## install with the test tools, then run every test, as many at a time as there are cores
+	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile $(ARGS)
 
 fuzz: FUZZ_SEED := $(or $(FUZZ_SEED),$(shell date +%s))
 test-slow: $(VENV)/.test     ## what takes too long for every run: more kills, ten thousand lines, twelve tries

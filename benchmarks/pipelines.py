@@ -10,7 +10,7 @@ import orjson
 from benchmarks.corpus import VECTOR_NAME, Query
 from benchmarks.figures import BenchError
 from shared.documents import CollectionRef, DocumentStore
-from shared.models.execution import Claim, ExecutionRequest, Page, StageEvent, Status
+from shared.models.execution import Claim, ExecutionRequest, Page, StageEventType, Status
 from shared.stores.ledger import Outcome
 from workers.execution.definition import Definition, DefinitionCache
 from workers.execution.pipeline import Pipeline
@@ -44,7 +44,7 @@ class _Unwatched(Run):
     def publish(self, stage: str | None, stages_completed: int, snapshot: Snapshot) -> None:
         pass
 
-    def tell(self, event: StageEvent) -> None:
+    def tell(self, event_type: StageEventType, members: Callable[[], bytes]) -> None:
         pass
 
     def keep(self, checkpoint: Checkpoint) -> None:

@@ -110,6 +110,7 @@ def test_an_alert_from_its_making_to_its_end(api: httpx.Client, watched: str) ->
                         "username": None,
                         "icon_emoji": None,
                         "icon_url": None,
+                        "blocks_template": None,
                     },
                 },
             ],

@@ -190,7 +190,8 @@ def test_a_collection_is_changed_and_cloned(api: httpx.Client, books: str) -> No
     refused(api.patch("/v1/collections/novels", json={"collection_name": "books"}), 409)
     refused(api.patch("/v1/collections/novels", json={"collection_name": "_direct_upsert"}), 422)
     assert places(refused(api.patch("/v1/collections/novels", json={"alert_applications": [{}]}), 422)) == [
-        ["alert_applications"]
+        ["alert_applications", 0, "alert_id"],
+        ["alert_applications", 0, "input_mappings"],
     ]
 
 

@@ -153,7 +153,7 @@ def test_the_readme_names_each_field_that_is_refused() -> None:
         for name, field in schema.get("properties", {}).items()
         if field.get("description", "").startswith(NOT_SUPPORTED)
     }
-    assert "stream" in refused_fields
+    assert "acl" in refused_fields
     assert {name for name in refused_fields if f"`{name}`" not in said} == set()
 
 

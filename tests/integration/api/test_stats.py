@@ -10,6 +10,7 @@ import redis
 from prometheus_client.parser import text_string_to_metric_families
 
 from shared import keys
+from shared.broker import QUEUES
 from shared.metrics import BOUNDS_S, QUEUE_WAIT, STAGE_ERRORS
 from shared.redis_sync import connect
 from shared.settings import Settings
@@ -53,7 +54,7 @@ def test_a_namespace_counts_its_own(
     assert (stats["attempts"], stats["requeued"]) == (1, 0)
     assert (stats["namespace_id"], stats["found"]) == (api.headers["X-Namespace"], None)
     assert stats["balanced"]
-    assert set(stats["queues"]) == {"kennel.normal"}
+    assert set(stats["queues"]) == set(QUEUES)
 
 
 def test_the_installation_is_compared_with_what_is_there(
