@@ -30,10 +30,10 @@ def kennel_of(directory: Path, pool: str, **over: str) -> Iterator[tuple[Stack, 
         yield kennel, client
 
 
-def started(client: httpx.Client, made: str, stage: str) -> str:
-    """Id of an execution that is in this stage."""
+def started(kennel: Stack, client: httpx.Client, made: str) -> str:
+    """Id of an execution whose stage has begun: the record names it from the claim on."""
     execution_id = execute(client, made)
-    poll_until(client, made, execution_id, lambda seen: seen["current_stage"] == stage, f"stage {stage}")
+    wait_until(lambda: bool(kennel.starts(execution_id)), 30, "the stage to begin")
     return execution_id
 
 
@@ -71,7 +71,7 @@ def metric(kennel: Stack, line: str) -> bool:
 def test_a_stage_that_never_looks_gives_its_slot_back(tmp_path: Path, pool: str, by: str) -> None:
     with kennel_of(tmp_path, pool) as (kennel, client):
         made = retriever(client, gate("held", stubborn=True))
-        execution_id = started(client, made, "held")
+        execution_id = started(kennel, client, made)
         receipt = cancel(client, made, execution_id)
         assert (receipt["stops_after"], receipt["forced_after_s"], receipt["forced_by"]) == (
             "held",
@@ -104,7 +104,7 @@ def test_a_call_that_does_not_return_is_told_and_keeps_its_thread_until_it_does(
         kennel.start_worker(threads=2)
         os.mkfifo(kennel.signs / "deaf")
         made = retriever(client, gate("deaf", deaf=True))
-        execution_id = started(client, made, "deaf")
+        execution_id = started(kennel, client, made)
         cancel(client, made, execution_id)
         wait_until(lambda: stuck(client) == 1, 20, "it to count as stuck")
         assert metric(kennel, "kennel_stages_stuck 1.0")
@@ -134,7 +134,7 @@ def test_a_worker_with_no_other_thread_stops_to_be_started_again(tmp_path: Path)
     with kennel_of(tmp_path, "threads", KENNEL_SHUTDOWN_GRACE_S="0.1") as (kennel, client):
         os.mkfifo(kennel.signs / "deaf")
         made = retriever(client, gate("deaf", deaf=True))
-        cancel(client, made, started(client, made, "deaf"))
+        cancel(client, made, started(kennel, client, made))
         worker = kennel.processes[-1]
         wait_until(lambda: worker.poll() == 0, 40, "the worker to end")
         assert said(kennel, "worker.stuck") == 1

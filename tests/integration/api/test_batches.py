@@ -15,6 +15,7 @@ import pytest
 import redis
 
 from shared import keys
+from shared.broker import QUEUE_BULK
 from shared.settings import Settings
 from shared.stores.ledger import Ledger
 from tests.conftest import API_KEY, serve
@@ -226,7 +227,7 @@ def of(url: str, api: httpx.Client) -> httpx.Client:
 def test_a_full_queue_ends_the_upload_and_a_repeat_with_the_key_finishes_it(
     api: httpx.Client, made: str, small: Any, redis_client: redis.Redis
 ) -> None:
-    pending = redis_client.zcard(keys.pending("kennel.normal"))
+    pending = redis_client.zcard(keys.pending(QUEUE_BULK))
     with small(queue_max=pending + 150) as url, of(url, api) as tight:
         error = refused(upload(tight, numbered(1, 400), made, key="k"), 429, "queue is full")
     details = error["details"]

@@ -44,7 +44,7 @@ _READ_BY_POST = ("/watch", "/list", "/list/batch", "/batch-get", "/aggregate", "
 
 
 def _needed(method: str, path: str) -> Permission:
-    if "/api-keys" in path or "/webhooks" in path:
+    if "/api-keys" in path or "/webhooks" in path or (method == "PUT" and path.endswith("/limits")):
         return "admin"
     # Whoever may read may run what reads, cancel it, and keep its result longer.
     # An alert tells people what it found, so to run one is to write.
