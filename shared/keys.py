@@ -85,6 +85,7 @@ API_KEYS = "kennel:keys"
 LEASES = "kennel:leases"
 DELAYED = "kennel:delayed"
 LIMITS = "kennel:limits"
+PARKING = "kennel:parking"
 BOOKS = "kennel:books"
 METRICS = "kennel:metrics"
 WORKERS = "kennel:workers"
@@ -103,7 +104,7 @@ LUA = {
     "DELAYED": DELAYED,
     "OUT": "kennel:out:",
     "PARKED": "kennel:parked:",
-    "PARKING": "kennel:parking",
+    "PARKING": PARKING,
     "RUN_MESSAGE": "kennel:run_message",
     "LIMITS": LIMITS,
     "MARKS": "kennel:marks:",
@@ -186,6 +187,10 @@ def batches(namespace_id: str) -> str:
 
 def pending(queue: str) -> str:
     return f"kennel:pending:{queue}"
+
+
+def parked(queue: str, namespace_id: str) -> str:
+    return f"kennel:parked:{queue}:{namespace_id}"
 
 
 def definition(retriever_id: str, version: int) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from redis import Redis
 
 from ops.doctor.bounded import ask, in_steps, messages
+from ops.doctor.counters import OPEN_MAX, WRONG
 from ops.doctor.fault import Fault, Kind
 from shared import broker, keys
 from shared.redis_sync import fcall
@@ -17,10 +18,9 @@ from shared.stores.ledger import LOST_WINDOW_MS
 
 NO_MESSAGE = Kind("record without message", "stuck", "send its message again")
 NO_RECORD = Kind("message without record", "untidy", "remove the message")
-WRONG_WINDOW = Kind("wrong counter", "stuck", "count the messages again")
+WRONG_WINDOW = Kind(WRONG, "stuck", "count the messages again")
 STRAY_ENTRY = Kind("queue entry without pending record", "wrong", "remove the entry")
 
-OPEN_MAX = 5_000  # messages that one call may look at: some milliseconds
 _ID = re.compile(r'"id": ?"(exec_[\w-]+)"')
 
 
@@ -55,8 +55,8 @@ def _look(redis: Redis, queue: str) -> Iterator[Fault]:
 
 def _parked(redis: Redis, queue: str) -> set[str]:
     """Executions that wait for their namespace's turn; a claim or an end sends their messages."""
-    members = [member.split(" ") for member in redis.sscan_iter(keys.LUA["PARKING"], count=500)]
-    names = [f"{keys.LUA['PARKED']}{queue}:{namespace}" for name, namespace in members if name == queue]
+    members = [member.split(" ") for member in redis.sscan_iter(keys.PARKING, count=500)]
+    names = [keys.parked(queue, namespace) for name, namespace in members if name == queue]
     return {execution_id for name in names for execution_id, _ in _entries(redis, name)}
 
 

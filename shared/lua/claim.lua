@@ -42,10 +42,10 @@ local function take(record, now, nonce, worker, lease_ms, limits)
 end
 
 -- nil when its namespace has as many running as it may: then it waits until one of those has ended.
-local function take_or_set_aside(record, now, nonce, worker, lease_ms)
+local function take_or_park(record, now, nonce, worker, lease_ms)
   local limits = limits_of(record.namespace)
   if limits.running and open_of(record.namespace) >= limits.running then
-    if not record.retry_ms and not is_parked(record) then set_aside(record) end
+    if not record.retry_ms and not is_parked(record) then park(record) end
     return nil
   end
   return take(record, now, nonce, worker, lease_ms, limits)
@@ -67,7 +67,7 @@ define('claim', function(args)
   end
   local now = now_ms()
   if is_waiting(record, now) then return { 'waiting' } end
-  return take_or_set_aside(record, now, args[2], args[3], tonumber(args[4])) or { 'waiting' }
+  return take_or_park(record, now, args[2], args[3], tonumber(args[4])) or { 'waiting' }
 end)
 
 -- Pop messages until one can be claimed, at most `tries`: duplicates of ended executions are dropped here.
@@ -86,7 +86,7 @@ local function take_next(queues, now, nonce, worker, lease_ms, tries)
     end
     local record = load(id)
     if record and record.status == 'pending' and not is_waiting(record, now) then
-      local claim = take_or_set_aside(record, now, nonce, worker, lease_ms)
+      local claim = take_or_park(record, now, nonce, worker, lease_ms)
       if claim then return claim end
     end
   end

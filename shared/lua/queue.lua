@@ -63,9 +63,11 @@ local function enqueue(record, template, push)
   send(record, template, push)
 end
 
--- Its record's `seq` is the caller's to write.
+-- A record that is counted as one with a message waits among the parked of its namespace instead, at its old place.
 local function park(record)
+  redis.call('HINCRBY', KEY.OUT .. record.queue, record.namespace, -1)
   record.seq = record.order + PARKED
+  redis.call('HSET', KEY.RECORD .. record.id, 'seq', int(record.seq))
   redis.call('ZADD', KEY.PENDING .. record.queue, int(record.seq), record.id)
   redis.call('ZADD', parked_key(record.queue, record.namespace), int(record.order), record.id)
   redis.call('SADD', KEY.PARKING, record.queue .. ' ' .. record.namespace)
@@ -105,9 +107,7 @@ local function enter_queue(record, template, limit, running)
   local is_held = limit
     and (out + running > limit or redis.call('EXISTS', parked_key(record.queue, record.namespace)) == 1)
   if out <= WINDOW and not is_held then return send(record, template, 'LPUSH') end
-  redis.call('HINCRBY', KEY.OUT .. record.queue, record.namespace, -1)
   park(record)
-  redis.call('HSET', KEY.RECORD .. record.id, 'seq', int(record.seq))
   redis.call('SET', KEY.RUN_MESSAGE, template)
 end
 
@@ -122,13 +122,6 @@ local function leave_queue(record, limits)
   elseif redis.call('HINCRBY', KEY.OUT .. queue, namespace, -1) == WINDOW - 1 then
     refill(queue, namespace, limits)
   end
-end
-
--- Its message was taken, but its namespace has as many running as it may: back among the parked, in its old place.
-local function set_aside(record)
-  redis.call('HINCRBY', KEY.OUT .. record.queue, record.namespace, -1)
-  park(record)
-  redis.call('HSET', KEY.RECORD .. record.id, 'seq', int(record.seq))
 end
 
 -- Once a second: what limits that were raised, or a template that was not known yet, have left parked. O(namespaces
