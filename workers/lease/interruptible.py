@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import threading
 from types import TracebackType
 
 _set_async_exception = ctypes.pythonapi.PyThreadState_SetAsyncExc
 _set_async_exception.argtypes = (ctypes.c_ulong, ctypes.py_object)
-_NONE_ANY_MORE = ctypes.py_object()  # NULL: takes back what has not been raised yet
+_CHECKS = 100  # turns of a loop, each of which raises what is on its way
 
 
 class Interrupted(BaseException):
@@ -25,6 +26,7 @@ class Interruptible:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._thread_id: int | None = None
+        self._was_interrupted = False
 
     @property
     def is_running(self) -> bool:
@@ -39,6 +41,7 @@ class Interruptible:
         """Raise `Interrupted` where it is; nothing happens when it is over. At most once."""
         with self._lock:
             if self._thread_id is not None:
+                self._was_interrupted = True
                 _set_async_exception(self._thread_id, Interrupted)
 
     def __enter__(self) -> None:
@@ -46,6 +49,17 @@ class Interruptible:
 
     def __exit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
         with self._lock:
-            thread_id, self._thread_id = self._thread_id, None
-        if thread_id is not None:
-            _set_async_exception(thread_id, _NONE_ANY_MORE)  # one on its way must not hit what follows
+            self._thread_id = None
+        if self._was_interrupted and kind is not Interrupted:
+            _drop_one_on_its_way()
+
+
+def _drop_one_on_its_way() -> None:
+    """It must not hit what follows.
+
+    To take it back (NULL instead of an exception) would leave CPython 3.11 looking for it at every call and
+    in every loop of the process, for ever.
+    """
+    with contextlib.suppress(Interrupted):
+        for _ in range(_CHECKS):
+            pass

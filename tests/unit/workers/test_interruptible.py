@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -91,6 +93,22 @@ def test_one_that_comes_too_late_is_taken_back(monkeypatch: pytest.MonkeyPatch) 
     interrupted, survived = in_a_thread(many)  # type: ignore[misc]
     assert survived == 2_000
     assert interrupted <= 2_000
+
+
+@pytest.mark.parametrize("interrupt", ["", "work.interrupt()"], ids=["in peace", "too late"])
+def test_it_leaves_the_interpreter_as_it_was(interrupt: str) -> None:
+    """CPython 3.11 can be left looking for an exception for ever: slow, and endless under a profiler."""
+    program = f"""
+import contextlib, cProfile
+from workers.lease.interruptible import Interrupted, Interruptible
+work = Interruptible()
+with contextlib.suppress(Interrupted), work:
+    {interrupt or "pass"}
+with cProfile.Profile():
+    print(sum(map(lambda each: each, range(10))))
+"""
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=60, check=True)
+    assert ended.stdout == b"45\n"
 
 
 @pytest.mark.parametrize("is_main", [True, False])
