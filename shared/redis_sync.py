@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import random
+import socket
+import struct
 import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
+import hiredis
 import redis
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError, ResponseError, TimeoutError
@@ -23,6 +26,22 @@ AWAY = (ConnectionError, TimeoutError)
 _FIRST_DELAY_S, _MAX_DELAY_S = 0.05, 1.0
 
 
+class _KernelTimed(redis.Connection):
+    """Bounded by timeouts of the kernel, not of Python, which asks whether a socket is ready before each use.
+
+    That is two system calls less in a round trip, and the interpreter's lock is given up half as often.
+    """
+
+    def _connect(self) -> socket.socket:
+        connected: socket.socket = super()._connect()  # type: ignore[no-untyped-call]
+        timeout_s = self.socket_timeout or 0
+        until = struct.pack("@ll", int(timeout_s), int(timeout_s % 1 * 1_000_000))  # struct timeval
+        connected.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, until)
+        connected.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, until)
+        connected.settimeout(None)
+        return connected
+
+
 def connect(url: str, *, timeout_s: float = 5.0, max_connections: int = 64) -> redis.Redis:
     """A client whose every call is bounded by `timeout_s`. Lazy: nothing is sent yet. Bytes in, bytes out.
 
@@ -30,6 +49,7 @@ def connect(url: str, *, timeout_s: float = 5.0, max_connections: int = 64) -> r
     """
     return redis.Redis.from_url(
         url,
+        **({"connection_class": _KernelTimed} if url.startswith("redis://") else {}),  # not for TLS
         protocol=2,
         socket_timeout=timeout_s,
         socket_connect_timeout=min(timeout_s, 2.0),
@@ -55,8 +75,8 @@ def fcall(client: redis.Redis, function: str, *args: Argument) -> Any:
 class Functions:
     """Calls functions of shared/lua on a connection that each thread keeps for itself.
 
-    Checking a connection out and in for every call, as the client does, costs more than the call. Make it
-    after a fork, and use it from threads that live long.
+    Checking a connection out and in for every call, as the client does, costs more than the call, and so does
+    looking at every argument. Make it after a fork, and use it from threads that live long.
     """
 
     def __init__(self, client: redis.Redis) -> None:
@@ -69,7 +89,9 @@ class Functions:
         if connection is None:
             connection = self._held.connection = self._client.connection_pool.get_connection()
         try:
-            connection.send_command("FCALL", scripts.function_name(function), 0, *args, check_health=False)
+            name = scripts.function_name(function)
+            command = hiredis.pack_command(("FCALL", name, 0, *args))  # type: ignore[arg-type]
+            connection.send_packed_command((command,), check_health=False)
             return connection.read_response()
         except ResponseError as error:
             if "Function not found" not in str(error):
