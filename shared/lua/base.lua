@@ -10,12 +10,11 @@ local function now_ms()
   return tonumber(t[1]) * 1000 + math.floor(tonumber(t[2]) / 1000)
 end
 
--- Numbers over 2^31 print as 1.7e+12 unless told otherwise.
-local function int(number) return string.format('%.0f', number) end
+-- Large numbers print as 1.7e+12 unless told otherwise.
+local function int(number) return string.format('%d', number) end
 
--- ISO 8601 UTC. Days to civil date: Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms".
-local function iso(ms)
-  local s = math.floor(ms / 1000)
+-- ISO 8601 UTC, without a fraction. Days to civil date: Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms".
+local function iso_second(s)
   local z = math.floor(s / 86400) + 719468
   local era = math.floor(z / 146097)
   local doe = z - era * 146097
@@ -26,14 +25,36 @@ local function iso(ms)
   local year = yoe + era * 400 + (month <= 2 and 1 or 0)
   local day = doy - math.floor((153 * mp + 2) / 5) + 1
   local t = s % 86400
-  return string.format('%04d-%02d-%02dT%02d:%02d:%02d.%03dZ', year, month, day,
-    math.floor(t / 3600), math.floor(t % 3600 / 60), t % 60, ms % 1000)
+  return string.format('%04d-%02d-%02dT%02d:%02d:%02d', year, month, day,
+    math.floor(t / 3600), math.floor(t % 3600 / 60), t % 60)
+end
+
+-- The seconds that were asked for last: an answer names up to six times, most of them of a few seconds.
+local SECONDS_KEPT = 64
+local kept_seconds, kept_count = {}, 0
+
+local function iso(ms)
+  local s = math.floor(ms / 1000)
+  local text = kept_seconds[s]
+  if not text then
+    if kept_count >= SECONDS_KEPT then kept_seconds, kept_count = {}, 0 end
+    text = iso_second(s)
+    kept_seconds[s], kept_count = text, kept_count + 1
+  end
+  return text .. string.format('.%03dZ', ms % 1000)
 end
 
 -- Append values to a list, which is returned.
 local function append(list, ...)
-  for _, value in ipairs({ ... }) do list[#list + 1] = value end
+  local values, count = { ... }, #list
+  for i = 1, #values do list[count + i] = values[i] end
   return list
+end
+
+-- A key that is written again and again lives so long from now on. To renew it at every write would cost as much as
+-- the write, so it may end a hundredth too early.
+local function keep_alive(key, ttl_s)
+  if redis.call('TTL', key) < ttl_s * 0.99 then redis.call('EXPIRE', key, ttl_s) end
 end
 
 local function iso_or_null(ms)
@@ -41,10 +62,10 @@ local function iso_or_null(ms)
 end
 
 -- The next sequence number: microseconds of now, but always above the last. It orders the queue, the
--- watermarks and the history, and tells the time of submission.
-local function next_sequence(now)
+-- watermarks and the history, and tells the time of submission. With a count, that many: the first of them.
+local function next_sequence(now, count)
   local last = tonumber(redis.call('GET', KEY.SEQUENCE) or '0')
   local sequence = math.max(now * 1000, last + 1)
-  redis.call('SET', KEY.SEQUENCE, int(sequence))
+  redis.call('SET', KEY.SEQUENCE, int(sequence + (count or 1) - 1))
   return sequence
 end

@@ -5,7 +5,7 @@
 -- returns: {'cancelled'} it had not started | {'stopping', stage (JSON string)} it was running that stage
 --   | {'running'} left alone | {'terminal', status} | {'missing'}
 local function cancel(id, reason, retention, which)
-  local record = load(id)
+  local record = load_to_end(id)
   if not record then return { 'missing' } end
   if TERMINAL[record.status] then return { 'terminal', record.status } end
   local reply = { 'cancelled' }

@@ -76,7 +76,7 @@ end)
 --   result_ttl_s, summary_ttl_s, history_max
 define_repair('lease', function(fix, args)
   local id, now = args[1], now_ms()
-  local record, ends_ms = load(id), tonumber(redis.call('ZSCORE', KEY.LEASES, id))
+  local record, ends_ms = load_to_end(id), tonumber(redis.call('ZSCORE', KEY.LEASES, id))
   local running = record and record.status == 'processing'
   if not running and not ends_ms then return false end
   if running and ends_ms and ends_ms > now - tonumber(args[2]) then return false end

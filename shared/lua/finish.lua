@@ -8,16 +8,15 @@
 -- returns: {'finished'} | {'already'} this attempt had finished it
 --   | {'lost'} another attempt owns it, or it was cancelled,
 --   each followed by what claim returns when a next execution was claimed
-local function claim_again(record, nonce)
-  local following = record.next and load(record.next)
+local function claim_again(id, nonce)
+  local next_id = redis.call('HGET', KEY.RECORD .. id, 'next')
+  local following = next_id and load_to_run(next_id)
   if following and following.status == 'processing' and following.nonce == nonce then return claimed(following) end
   return nil
 end
 
 local function answer(word, claim)
-  local reply = { word }
-  for _, value in ipairs(claim or {}) do reply[#reply + 1] = value end
-  return reply
+  return claim and { word, unpack(claim) } or { word }
 end
 
 local function store_documents(id, args, first, ttl_s)
@@ -34,14 +33,14 @@ local function counted(args, at)
 end
 
 define('finish', function(args)
-  local record = load(args[1])
+  local record = load_to_end(args[1])
   local now = now_ms()
   local queues, nonce = {}, args[12]
   for queue in string.gmatch(args[11], '%S+') do append(queues, queue) end
   if not record or int(record.epoch) ~= args[2] then return { 'lost' } end
   if record.status == 'pending' or record.status == 'cancelled' then return { 'lost' } end
   -- The answer to the first call was lost: what it claimed still waits for this very caller.
-  if TERMINAL[record.status] then return answer('already', #queues > 0 and claim_again(record, nonce)) end
+  if TERMINAL[record.status] then return answer('already', #queues > 0 and claim_again(args[1], nonce)) end
 
   local function claim_next()
     return #queues > 0 and take_next(queues, now, nonce, args[13], tonumber(args[14]), tonumber(args[15])) or nil

@@ -1,8 +1,8 @@
 -- The queues of executions, one for each priority class, and the order in which namespaces take turns in them.
 --
 -- A namespace has at most WINDOW messages in a queue. What it submits beyond that is parked: it waits in a list of its
--- own, and each claim sends the message of the next one, to the end of the queue. So whoever submits ten thousand is
--- as far in front of others as WINDOW, and nobody has to be looked for when a worker is free.
+-- own. The claim that leaves it half a window sends the messages that fill it again, to the end of the queue. So whoever
+-- submits ten thousand is as far in front of others as WINDOW, and nobody has to be looked for when a worker is free.
 -- A namespace may also have a limit of executions that run: what is claimed beyond that is parked, too, and each end
 -- sends the next message.
 --
@@ -15,10 +15,29 @@ local PARKED = 1e15 -- µs: sequence numbers of messages reach it in no time tha
 local function is_parked(record) return record.seq >= 2 * PARKED end
 local function parked_key(queue, namespace) return KEY.PARKED .. queue .. ':' .. namespace end
 
--- The message of an execution from a template with @ID@, @SEQ@, @SHADOW@ and @QUEUE@.
+-- A template of messages between its @ID@, @SEQ@, @SHADOW@ and @QUEUE@; the last one that was asked for is kept.
+local kept_template, kept_parts
+
+local function parts_of(template)
+  if template ~= kept_template then
+    local parts, behind = {}, 1
+    for text, name, after in string.gmatch(template, '(.-)@(%u+)@()') do
+      append(parts, text, name)
+      behind = after
+    end
+    kept_template, kept_parts = template, append(parts, string.sub(template, behind))
+  end
+  return kept_parts
+end
+
+-- The message of an execution.
 local function message_of(record, template)
-  return (string.gsub(template, '@(%u+)@',
-    { ID = record.id, SEQ = int(record.seq), SHADOW = record.shadow, QUEUE = record.queue }))
+  local value = { ID = record.id, SEQ = int(record.seq), QUEUE = record.queue,
+    SHADOW = record.shadow or redis.call('HGET', KEY.RECORD .. record.id, 'shadow') }
+  local parts, message = parts_of(template), {}
+  for i = 1, #parts - 1, 2 do message[i], message[i + 1] = parts[i], value[parts[i + 1]] end
+  message[#parts] = parts[#parts]
+  return table.concat(message)
 end
 
 local function sequence_in(message)
@@ -73,17 +92,26 @@ local function park(record)
   redis.call('SADD', KEY.PARKING, record.queue .. ' ' .. record.namespace)
 end
 
--- Send the message of the first that is parked; false when there is none.
-local function unpark(queue, namespace)
+-- Send the messages of the first that are parked, at most `most`.
+local function unpark(queue, namespace, most)
   local template = redis.call('GET', KEY.RUN_MESSAGE)
-  local id = template and redis.call('ZPOPMIN', parked_key(queue, namespace))[1]
-  if not id then return false end
-  local shadow = redis.call('HGET', KEY.RECORD .. id, 'shadow')
-  if not shadow then return true end -- its record was lost, which the doctor tells of
-  local seq = next_sequence(now_ms())
-  redis.call('HSET', KEY.RECORD .. id, 'seq', int(seq))
-  enqueue({ id = id, queue = queue, namespace = namespace, seq = seq, shadow = shadow }, template, 'LPUSH')
-  return true
+  local parked = template and redis.call('ZPOPMIN', parked_key(queue, namespace), most) or {}
+  if #parked == 0 then return end
+  local seq, messages, places = next_sequence(now_ms(), #parked / 2), {}, {}
+  for i = 1, #parked, 2 do
+    local id = parked[i]
+    local shadow = redis.call('HGET', KEY.RECORD .. id, 'shadow')
+    if shadow then -- else its record was lost, which the doctor tells of
+      redis.call('HSET', KEY.RECORD .. id, 'seq', int(seq))
+      append(messages, message_of({ id = id, queue = queue, seq = seq, shadow = shadow }, template))
+      append(places, int(seq), id)
+      seq = seq + 1
+    end
+  end
+  if #messages == 0 then return end
+  redis.call('HINCRBY', KEY.OUT .. queue, namespace, #messages)
+  redis.call('ZADD', KEY.PENDING .. queue, unpack(places))
+  redis.call('LPUSH', queue, unpack(messages))
 end
 
 -- Send messages of what is parked, as far as window and limit allow. `limits` of the namespace, if they are known.
@@ -91,9 +119,7 @@ local function refill(queue, namespace, limits)
   local out = tonumber(redis.call('HGET', KEY.OUT .. queue, namespace) or '0')
   local limit, room = (limits or limits_of(namespace)).running, WINDOW - out
   if limit then room = math.min(room, limit - open_of(namespace) - out) end
-  for _ = 1, room do
-    if not unpark(queue, namespace) then return end
-  end
+  if room > 0 then unpark(queue, namespace, room) end
 end
 
 -- An execution of a namespace with a limit runs no more: the highest class that has one parked goes on.
@@ -101,12 +127,15 @@ local function refill_all(namespace)
   for queue in string.gmatch(KEY.QUEUES, '%S+') do refill(queue, namespace) end
 end
 
--- A new execution: sent, or parked behind others of its namespace.
+-- A new execution: sent, or parked behind others of its namespace. There are none, unless there is a limit or half a
+-- window is in the queue.
 local function enter_queue(record, template, limit, running)
   local out = redis.call('HINCRBY', KEY.OUT .. record.queue, record.namespace, 1)
-  local is_held = limit
-    and (out + running > limit or redis.call('EXISTS', parked_key(record.queue, record.namespace)) == 1)
-  if out <= WINDOW and not is_held then return send(record, template, 'LPUSH') end
+  local has_room = out <= WINDOW and not (limit and out + running > limit)
+  local may_be_behind = limit or out > WINDOW / 2
+  if has_room and not (may_be_behind and redis.call('EXISTS', parked_key(record.queue, record.namespace)) == 1) then
+    return send(record, template, 'LPUSH')
+  end
   park(record)
   redis.call('SET', KEY.RUN_MESSAGE, template)
 end
@@ -119,7 +148,7 @@ local function leave_queue(record, limits)
     redis.call('ZREM', KEY.DELAYED, record.id)
   elseif is_parked(record) then
     redis.call('ZREM', parked_key(queue, namespace), record.id)
-  elseif redis.call('HINCRBY', KEY.OUT .. queue, namespace, -1) == WINDOW - 1 then
+  elseif redis.call('HINCRBY', KEY.OUT .. queue, namespace, -1) == WINDOW / 2 then
     refill(queue, namespace, limits)
   end
 end

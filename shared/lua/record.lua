@@ -4,24 +4,39 @@
 -- `state` (written by this file only, at every change) and `detail` (written by whoever runs it).
 -- So what is seen can never disagree with the record, and Lua never decodes JSON.
 
-local FIELDS = { 'status', 'namespace', 'retriever', 'queue', 'shadow', 'stage', 'first_stage', 'nonce', 'watchers',
-  'figures', 'about', 'next', 'batch', 'events', 'alert_id', 'limited', 'epoch', 'attempts', 'rev', 'seq', 'order', 'created_ms',
-  'started_ms', 'claimed_ms', 'spent_ms', 'done', 'written', 'told', 'retries', 'retry_ms' }
-local FIRST_NUMBER = 17
+-- What every transition looks at; absent ones are false, or nil where they are numbers.
+local FIELDS = { 'status', 'namespace', 'retriever', 'queue', 'stage', 'watchers', 'batch', 'events', 'alert_id', 'limited',
+  'epoch', 'attempts', 'rev', 'seq', 'order', 'created_ms', 'spent_ms', 'done', 'started_ms', 'claimed_ms', 'retries',
+  'retry_ms' }
 
--- The record's small fields as a table, or nil. One HMGET; head, detail and request are not read.
-local function load(id)
-  local values = redis.call('HMGET', KEY.RECORD .. id, unpack(FIELDS))
-  if not values[1] then return nil end
-  local record = { id = id }
-  for i, name in ipairs(FIELDS) do
-    local value = values[i] or nil
-    if i >= FIRST_NUMBER and value then value = tonumber(value) end
-    record[name] = value
+-- A function that reads a record as a table, or nil: FIELDS and, for this caller, some `more`. One HMGET.
+local function loader(more)
+  local names = {}
+  for i = 1, #FIELDS do names[i] = FIELDS[i] end
+  for i = 1, #more do names[#FIELDS + i] = more[i] end
+  return function(id)
+    local values = redis.call('HMGET', KEY.RECORD .. id, unpack(names))
+    local status, namespace, retriever, queue, stage, watchers, batch, events, alert_id, limited, epoch, attempts, rev, seq,
+      order, created_ms, spent_ms, done, started_ms, claimed_ms, retries, retry_ms = unpack(values)
+    if not status then return nil end
+    -- Written out, for speed: the table gets its size at once.
+    local record = { id = id, counted = status, status = status, namespace = namespace, retriever = retriever, queue = queue,
+      stage = stage, watchers = watchers, batch = batch, events = events, alert_id = alert_id, limited = limited,
+      epoch = tonumber(epoch), attempts = tonumber(attempts), rev = tonumber(rev), seq = tonumber(seq),
+      order = tonumber(order), created_ms = tonumber(created_ms), spent_ms = tonumber(spent_ms), done = tonumber(done),
+      started_ms = tonumber(started_ms), claimed_ms = tonumber(claimed_ms), retries = tonumber(retries),
+      retry_ms = tonumber(retry_ms) }
+    for i = #FIELDS + 1, #names do record[names[i]] = values[i] end
+    return record
   end
-  record.counted = record.status
-  return record
 end
+
+-- What an ended record keeps, and what its line in the history says, beside FIELDS.
+local KEPT = { 'version', 'head', 'about', 'figures', 'told' }
+
+local load = loader({})
+local load_to_end = loader(KEPT)
+local load_line = loader({ 'about', 'figures' })
 
 local TERMINAL = { completed = true, degraded = true, failed = true, cancelled = true }
 
@@ -74,10 +89,10 @@ end
 local function news_of(record, told)
   local entries = {}
   if not told or not told[1] then return entries end
-  local known = math.max(0, (record.told or 0) - tonumber(told[1]))
+  local known = math.max(0, (tonumber(record.told) or 0) - tonumber(told[1]))
   for i = 2 + 2 * known, #told do append(entries, told[i]) end
   if not TERMINAL[record.status] then
-    local all = math.max(record.told or 0, tonumber(told[1]) + (#told - 1) / 2)
+    local all = math.max(tonumber(record.told) or 0, tonumber(told[1]) + (#told - 1) / 2)
     redis.call('HSET', KEY.RECORD .. record.id, 'told', int(all))
   end
   return entries
@@ -196,7 +211,7 @@ end
 
 -- The line of one that has not, or nil.
 local function live_line(id, now)
-  local record = load(id)
+  local record = load_line(id)
   if not record or not record.about then return nil end
   return line_of(id, record.retriever, record.status, record.created_ms, nil, nil, duration_ms(record, now),
     record.done, record.figures .. ',' .. about_of(record))
@@ -222,12 +237,12 @@ local function leave_history(record, status)
   redis.call('ZREM', history_key(record, status), record.id)
 end
 
--- Into the list of its status, which lives as long as the history; false when it has fallen out of that.
-local function enter_status(record)
-  local history, key = history_key(record), history_key(record, record.status)
-  if not redis.call('ZSCORE', history, record.id) then return false end
+-- Into the list of its status; false when it has fallen out of the history.
+local function enter_status(record, ttl_s)
+  local key = history_key(record, record.status)
+  if not redis.call('ZSCORE', history_key(record), record.id) then return false end
   redis.call('ZADD', key, int(record.order), record.id)
-  redis.call('EXPIRE', key, redis.call('TTL', history))
+  keep_alive(key, ttl_s)
   return true
 end
 
@@ -243,13 +258,13 @@ end
 local function enter_history(record, retention)
   local key = history_key(record)
   redis.call('ZADD', key, int(record.order), record.id)
-  redis.call('EXPIRE', key, retention.summary_ttl_s)
+  keep_alive(key, retention.summary_ttl_s)
   local surplus = redis.call('ZCARD', key) - retention.history_max
   if surplus > 0 then
     local oldest = redis.call('ZPOPMIN', key, math.min(surplus, 2))
     for i = 1, #oldest, 2 do forget(key, oldest[i]) end
   end
-  enter_status(record)
+  enter_status(record, retention.summary_ttl_s)
   if record.alert_id then list_alert_run(record, retention) end
 end
 
@@ -258,14 +273,12 @@ local function retention_from(args, at)
   return { result_ttl_s = tonumber(args[at]), summary_ttl_s = tonumber(args[at + 1]), history_max = tonumber(args[at + 2]) }
 end
 
--- What an ended record keeps as it is; `change` writes the rest of it. A hash that has held more fields keeps
--- their room, so it is written anew. `detail` is read only when it is not written: it may be large.
-local KEPT = { 'namespace', 'retriever', 'version', 'epoch', 'head' }
-
 -- Tells the outside of an end; set by deliveries.lua.
 local announce
 
--- The one way into a terminal status, which the caller has set on the record.
+-- The one way into a terminal status, which the caller has set on the record, one of load_to_end.
+-- `change` writes what it says, and this what else it keeps. A hash that has held more fields keeps their room, so it
+-- is written anew. `detail` is read only when it is not written: it may be large.
 -- `result` may have detail, profile, next, and what an alert came to (alert_runs.lua); without a detail the last
 -- published one stays. `told` as in change.
 local function close(record, now, retention, result, told)
@@ -274,8 +287,8 @@ local function close(record, now, retention, result, told)
   record.stage, record.retry_ms = nil, nil
   local key = KEY.RECORD .. record.id
   result.detail = result.detail or redis.call('HGET', key, 'detail')
-  local fields = {}
-  for i, value in ipairs(redis.call('HMGET', key, unpack(KEPT))) do append(fields, KEPT[i], value) end
+  local fields = { 'namespace', record.namespace, 'retriever', record.retriever, 'version', record.version,
+    'epoch', int(record.epoch), 'head', record.head }
   for name, value in pairs(result) do append(fields, name, value) end
   if record.alert_id then append(fields, 'alert_id', record.alert_id, 'alert', redis.call('HGET', key, 'alert')) end
   redis.call('DEL', key)
@@ -285,7 +298,7 @@ local function close(record, now, retention, result, told)
     redis.call('EXPIRE', KEY.EVENTS .. record.id, int(math.min(EVENTS_ENDED_TTL_S, retention.result_ttl_s)))
   end
   redis.call('ZREM', KEY.LEASES, record.id)
-  local ttl_s = enter_status(record) and retention.summary_ttl_s or retention.result_ttl_s
+  local ttl_s = enter_status(record, retention.summary_ttl_s) and retention.summary_ttl_s or retention.result_ttl_s
   redis.call('SET', KEY.SUMMARY .. record.id, summary_of(record, now), 'EX', ttl_s)
   announce(record, now)
   if record.limited then refill_all(record.namespace) end
@@ -299,9 +312,9 @@ local function put_back(record, now, done, fields)
   append(fields, 'seq', int(record.seq), 'spent_ms', int(record.spent_ms), 'done', int(done),
     'attempts', int(record.attempts))
   change(record, fields)
-  redis.call('HDEL', KEY.RECORD .. record.id, 'nonce', 'claimed_ms', 'stage', 'told', 'limited')
+  redis.call('HDEL', KEY.RECORD .. record.id, 'nonce', 'claimed_ms', 'stage', 'written', 'told', 'limited')
   redis.call('ZREM', KEY.LEASES, record.id)
-  enter_status(record)
+  enter_status(record, redis.call('TTL', history_key(record)))
   if record.limited then refill_all(record.namespace) end
 end
 

@@ -58,7 +58,7 @@ local function submit(args, batch)
   if args[14] ~= '' then redis.call('HSET', KEY.RECORD .. id, 'watchers', args[14]) end
   if args[22] ~= '' then open_events(id, 1, state) end
   if idempotency then redis.call('SET', idempotency, id .. ' ' .. args[16], 'EX', args[17]) end
-  local retention = { summary_ttl_s = args[19], history_max = tonumber(args[20]) }
+  local retention = { summary_ttl_s = tonumber(args[19]), history_max = tonumber(args[20]) }
   enter_history(record, retention)
   enter_queue(record, args[13], limits.running, running)
   book(args[2], 'none', 'pending')

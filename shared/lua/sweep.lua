@@ -30,7 +30,7 @@ end
 local function end_leases(now, args)
   local ended = { requeued = 0, failed = 0 }
   for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEY.LEASES, '-inf', int(now), 'LIMIT', 0, args[6])) do
-    local record = load(id)
+    local record = load_to_end(id)
     if record and record.status == 'processing' then
       local word = end_lease(record, now, args)
       ended[word] = ended[word] + 1
