@@ -9,6 +9,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 
 # Upper bounds of the buckets (s); one more holds what is longer.
 BOUNDS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
@@ -36,8 +37,14 @@ class Histogram:
 
     def fields(self, seconds: float, value: str = "") -> tuple[str, str]:
         """Where one observation is added up: 1 in its bucket, its microseconds in the sum."""
-        part = _PARTS[bisect_left(BOUNDS_S, seconds)]
-        return f"{self.name}|{value}|{part}", f"{self.name}|{value}|{_SUM}"
+        buckets, total = _fields(self.name, value)
+        return buckets[bisect_left(BOUNDS_S, seconds)], total
+
+
+@cache
+def _fields(name: str, value: str) -> tuple[tuple[str, ...], str]:
+    """One for each bucket, and the sum. Labels have few values, so this may grow."""
+    return tuple(f"{name}|{value}|{part}" for part in _PARTS), f"{name}|{value}|{_SUM}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from shared.models.execution import Budget, Claim, Detail, figures, pagination_of
+from shared.models.execution import Budget, Claim, Detail, StageProfile, figures, pagination_of
 from workers.execution.definition import PlannedStage
 
 
@@ -127,6 +127,12 @@ class Books:
     def statistics(self) -> dict[str, dict[str, Any]]:
         """By stage name, in the order in which they ended."""
         return {entry.planned.name: entry.statistics() for entry in self.entries}
+
+    def profile(self) -> StageProfile:
+        return {
+            entry.planned.name: (entry.input_count, entry.output_count, round(entry.duration_ms, 3))
+            for entry in self.entries
+        }
 
     def detail(
         self,

@@ -11,7 +11,7 @@ import orjson
 from shared.documents import DocumentStore
 from shared.filters import SortKey
 from shared.models.document import Document
-from shared.models.execution import Claim, Page, Status, pagination_of, profile_of, with_limits
+from shared.models.execution import Claim, Page, Status, pagination_of, profile_json, with_limits
 from shared.result_cursor import next_cursor
 from shared.stores.ledger import Outcome
 from workers.execution.books import Books
@@ -58,7 +58,7 @@ class Result:
             with_limits(detail, writer.limits()),
             books.figures(len(shown)),
             documents=rows if len(shown) < len(rows) else (),
-            profile=profile_of(books.statistics()),
+            profile=profile_json(books.profile()),
         )
 
     def _page(self) -> Page:

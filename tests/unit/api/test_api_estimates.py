@@ -9,7 +9,7 @@ import pytest
 from api.services.executions import estimates
 from api.services.executions.estimates import Estimator, StageEstimate
 from api.services.executions.suggestions import suggestions_for
-from shared.models.execution import StageProfile, profile_from, profile_of
+from shared.models.execution import StageProfile, profile_from, profile_json
 from shared.plan import Catalogue, CatalogueEntry
 from workers.stages import base
 
@@ -56,8 +56,7 @@ def test_the_tariff_is_that_of_the_workers() -> None:
 
 
 def test_a_profile_survives_its_way_through_redis() -> None:
-    entry = {"input_count": 3, "output_count": 2, "duration_ms": 1.5, "efficiency": 0.66}
-    assert profile_from(profile_of({"a": entry})) == {"a": (3, 2, 1.5)}
+    assert profile_from(profile_json({"a": (3, 2, 1.5)})) == {"a": (3, 2, 1.5)}
 
 
 @pytest.mark.parametrize(
