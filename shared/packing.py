@@ -38,7 +38,8 @@ _PHRASES = (
     b',"efficiency":',
     b',"metadata":{"',
     b'"provided_input_keys":[',
-    b'],"inferred_inputs":{},"ignored_input_keys":[]',
+    b'],"inferred_inputs":{},"ignored_input_keys":[',
+    b'],"relaxations":[]',
     b',"completeness":{"embeddings":"complete","page":"complete","overall":"complete"}',
 )
 _CODES = tuple((phrase, bytes([code])) for code, phrase in enumerate(_PHRASES, start=1))
