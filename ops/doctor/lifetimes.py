@@ -15,7 +15,7 @@ NO_LIFETIME = Kind("key that never expires", "untidy", "give it the lifetime tha
 
 _DELIVERY_TTL_S = 2_592_000  # as shared/lua/deliveries.lua
 _FLUSHED_TTL_S = 3_600  # as shared/lua/heartbeat.lua
-_EVENTS_TTL_S = 86_400  # as shared/lua/record.lua
+_EVENTS_TTL_S = 86_400  # as shared/lua/event_stream.lua
 
 
 def no_lifetime(name: str, ttl_s: int, kept_by: tuple[str, ...] = ()) -> Fault:

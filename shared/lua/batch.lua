@@ -1,5 +1,5 @@
 -- A batch: many submits as one upload, counted together. Its counters are moved by the same calls that move
--- its executions (count_in_batch in record.lua), so submitted is always the sum of all statuses.
+-- its executions (batch_counts.lua), so submitted is always the sum of all statuses.
 -- It rests while none of its executions is open; only then has it a TTL. An upload that adds nothing for
 -- `upload_ms` counts as broken off.
 

@@ -2,7 +2,7 @@
 -- args: id, keep_s, summary_ttl_s
 -- returns: {'extended' | 'kept' it lives longer already, rev, status, expires_at} | {'open', status} | {'missing'}
 
--- The state is written by record.lua: the first expires_at in it is ours, not somebody's text.
+-- The state is written by `change`: the first expires_at in it is ours, not somebody's text.
 local function with_expiry(state, until_ms, rev)
   state = string.gsub(state, '"expires_at":"[^"]*"', '"expires_at":"' .. iso(until_ms) .. '"', 1)
   return (string.gsub(state, '"revision":%d+', '"revision":' .. rev, 1))
