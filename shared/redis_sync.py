@@ -41,6 +41,14 @@ class _KernelTimed(redis.Connection):
         connected.settimeout(None)
         return connected
 
+    def read_response(self, *args: Any, **options: Any) -> Any:
+        try:
+            return super().read_response(*args, **options)
+        except ConnectionError as error:
+            if isinstance(error.__context__, BlockingIOError):  # the kernel's word for it
+                raise TimeoutError("Timeout reading from socket") from error
+            raise
+
 
 def connect(url: str, *, timeout_s: float = 5.0, max_connections: int = 64) -> redis.Redis:
     """A client whose every call is bounded by `timeout_s`. Lazy: nothing is sent yet. Bytes in, bytes out.
