@@ -28,6 +28,7 @@ _EMBEDDED = {
 _ADHOC = "/v1/retrievers/executions/"
 _OF_ALERTS = "/v1/alerts/executions/"
 _TOLD = "/v1/alerts/{alert}/deliveries/"
+_EXTENDED = "/v1/retrievers/{retriever}/executions/{execution_id}/extend"  # only one of the retriever, and ended
 
 # Name of a parameter -> values of it that exist.
 Names = Mapping[str, Sequence[str]]
@@ -82,6 +83,7 @@ def make_world(service: Stack, client: httpx.Client) -> World:
     alerts = [_alert(client, name, searching) for name in ("watching", "waiting")]
     evaluated = [_evaluated(client, alert) for alert in alerts]
     told = client.get(f"/alerts/{alerts[0]}/deliveries").raise_for_status().json()["results"]
+    executions = _executions(client, searching, mixed, broken)
     return World(
         names={
             "X-Namespace": [namespace_id],
@@ -90,7 +92,7 @@ def make_world(service: Stack, client: httpx.Client) -> World:
             "document_id": document_ids[_DOOMED:],
             "retriever": [searching, mixed, broken],
             "alert": alerts,
-            "execution_id": _executions(client, searching, mixed, broken),
+            "execution_id": executions,
             "task_id": adhoc,
             "batch_id": [_batch(client, searching, "first"), _batch(client, searching, "second")],
             "user_email": [_OWNER],
@@ -99,6 +101,7 @@ def make_world(service: Stack, client: httpx.Client) -> World:
         },
         under={
             _ADHOC: {"execution_id": adhoc},
+            _EXTENDED: {"retriever": [searching], "execution_id": executions[:1]},
             _OF_ALERTS: {"execution_id": evaluated},
             _TOLD: {"alert": alerts[:1], "delivery_id": [each["delivery_id"] for each in told]},
         },

@@ -13,7 +13,7 @@ from workers.execution.books import Books, StageEntry
 from workers.execution.definition import PlannedStage
 from workers.lease.run import Run
 
-# Documents in one event. With EVENTS_MAX (shared/lua/event_stream.lua) it bounds what an execution's events take.
+# Documents in one event. With EVENTS_MAX (shared/lua/event_stream.lua) it bounds the events of an execution.
 _DOCUMENTS_MAX_BYTES = 128_000
 
 
