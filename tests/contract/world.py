@@ -28,7 +28,8 @@ _EMBEDDED = {
 _ADHOC = "/v1/retrievers/executions/"
 _OF_ALERTS = "/v1/alerts/executions/"
 _TOLD = "/v1/alerts/{alert}/deliveries/"
-_EXTENDED = "/v1/retrievers/{retriever}/executions/{execution_id}/extend"  # only one of the retriever, and ended
+# Only of its own retriever, and when it has ended.
+_EXTENDED = "/v1/retrievers/{retriever}/executions/{execution_id}/extend"
 
 # Name of a parameter -> values of it that exist.
 Names = Mapping[str, Sequence[str]]
