@@ -27,7 +27,7 @@ _PATIENCE_S = 120.0  # an outage of a minute and a half makes nothing run again
 _PROGRESS_PATIENCE_S = 1.0
 _NEXT_TRIES = 4  # messages of ended executions skipped in one finish
 _SWEEP_BATCH = 100
-LOST_WINDOW_MS = 5_000  # a lost message is noticed after one to two of these
+LOST_WINDOW_MS = 3_000  # a lost message is noticed after one to two of these
 _NOTHING_TOLD = Told()
 
 
