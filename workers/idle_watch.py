@@ -18,6 +18,7 @@ from typing import Any
 import redis
 from celery import signals
 from celery.worker import state
+from kombu.connection import Connection
 from redis.exceptions import RedisError
 
 from shared import broker
@@ -113,12 +114,24 @@ class IdleWatch:
     def _follow(self, advice: Advice) -> None:
         if advice is Advice.RECONNECT:
             log_event(log, "worker.idle", level=logging.WARNING, action="connects again", after_s=_IDLE_S)
-            self._consumer.hub.call_soon(_lose_connection)
+            self._consumer.hub.call_soon(_lose_connection, self._consumer)
         elif advice is Advice.EXIT:
             log_event(log, "worker.idle", level=logging.ERROR, action="exits", after_s=_GIVE_UP_S)
             os._exit(_EXIT_STUCK)
 
 
-def _lose_connection() -> None:
+def _lose_connection(consumer: Any) -> None:
     """In the consumer's loop: it then does what it does whenever its connection breaks."""
+    close_sockets(consumer.connection)
     raise redis.exceptions.ConnectionError("this worker took no message although its queues hold some")
+
+
+def close_sockets(connection: Connection) -> None:
+    """Those of Celery's consumer. Before it connects again it asks each for what is still to come.
+
+    A connection that ended without a word has no answer to that; to wait for its timeouts takes as long as
+    all the rest of the recovery.
+    """
+    for channel in list(connection.connection.channels):
+        for pool in (channel.pool, channel.async_pool):
+            pool.disconnect()
