@@ -33,6 +33,7 @@ _BACKOFF_FIRST_S = 0.2
 _BACKOFF_MAX_S = 5.0
 _RETRY_AFTER_MAX_S = 30.0
 _OK = 200
+_CLOSED = "the client is closed; make a new one"
 _SILENCE_S = 40.0  # the server sends a heartbeat every 15 s
 _RETRIED = frozenset((429, 503, 504))
 
@@ -198,7 +199,7 @@ class Transport:
 
     def _opened(self) -> socket.socket:
         if self._closed.is_set():
-            raise NoAnswer("the client is closed; make a new one")
+            raise NoAnswer(_CLOSED)
         return self._take() or self._connect()
 
     def _take(self) -> socket.socket | None:
@@ -221,6 +222,9 @@ class Transport:
         if self._tls is not None:
             sock = self._tls.wrap_socket(sock, server_hostname=url.hostname)
         self._open.add(sock)
+        if self._closed.is_set():  # meanwhile: `close` may not have seen this one
+            self._drop(sock)
+            raise NoAnswer(_CLOSED)
         return sock
 
     def _drop(self, sock: socket.socket | None) -> None:

@@ -31,6 +31,7 @@ from client.cli.session import (
 from client.errors import KennelError
 from client.kennel import WAIT_TIMEOUT_S
 from client.records import Source
+from shared.models.execution import Priority
 
 app = typer.Typer()
 
@@ -53,6 +54,7 @@ def batch(
         int, typer.Option("--concurrency", "-c", min=1, max=CONCURRENCY_MAX, help="Executions at a time.")
     ] = CONCURRENCY,
     limit: Annotated[int | None, typer.Option(min=1, help="Documents in each result. Default: 20.")] = None,
+    priority: Annotated[Priority, typer.Option(help="Their queue: bulk ones wait for all others.")] = "bulk",
     timeout: TimeoutOption = WAIT_TIMEOUT_S,
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Run again what failed in an earlier run.")
@@ -74,7 +76,7 @@ def batch(
     made = Batch(
         source=source,
         retriever=session.kennel.retrievers.get(retriever),
-        options={} if limit is None else {"limit": limit},
+        options={"priority": priority} | ({} if limit is None else {"limit": limit}),
         concurrency=concurrency,
         timeout_s=timeout,
     )

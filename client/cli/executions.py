@@ -16,6 +16,7 @@ from client.cli.progress import follow, show_end
 from client.cli.session import ExecutionArgument, RetrieverArgument, Session, TimeoutOption, remote
 from client.errors import NotConfigured
 from client.kennel import WAIT_TIMEOUT_S
+from shared.models.execution import Priority
 
 app = typer.Typer()
 
@@ -41,11 +42,15 @@ def submit(
     idempotency_key: Annotated[
         str | None, typer.Option(help="The same key and inputs are the same execution for 24 hours.")
     ] = None,
+    priority: Annotated[
+        Priority | None, typer.Option(help="Its queue. Default: interactive with --wait, else normal.")
+    ] = None,
     wait: Annotated[bool, typer.Option("--wait", "-w", help="Show its progress and its result.")] = False,
     timeout: TimeoutOption = WAIT_TIMEOUT_S,
 ) -> int:
     """Submit an execution; print its id."""
-    options = {} if limit is None else {"limit": limit}
+    asked = {"limit": limit, "priority": priority or ("interactive" if wait else None)}
+    options = {name: value for name, value in asked.items() if value is not None}
     given = {**_inputs_object(inputs_json), **_named_inputs(inputs or ())}
     execution = session.kennel.submit(retriever, given, idempotency_key=idempotency_key, **options)
     if wait:

@@ -107,6 +107,29 @@ def test_a_batch_that_cannot_go_on_says_how_far_it_is(tmp_path: Path) -> None:
     assert json.loads(line)["line"] == 1
 
 
+@pytest.mark.parametrize(
+    ("options", "priority"),
+    [((), None), (("--wait",), "interactive"), (("--wait", "--priority", "bulk"), "bulk")],
+)
+def test_a_submit_is_as_urgent_as_whoever_waits_for_it(
+    options: tuple[str, ...], priority: str | None
+) -> None:
+    with fake_server(at(1, "completed")) as server:
+        assert kennel(server, "submit", "books", "query=a", *options).exit_code == 0
+    assert server.asked[0].body.get("priority") == priority
+
+
+@pytest.mark.parametrize(("options", "priority"), [((), "bulk"), (("--priority", "normal"), "normal")])
+def test_the_lines_of_a_batch_let_others_pass(
+    tmp_path: Path, options: tuple[str, ...], priority: str
+) -> None:
+    about = {"retriever_id": "ret_1", "retriever_name": "books", "created_at": "now"}
+    (tmp_path / "lines.jsonl").write_text('{"query": "a"}\n')
+    with fake_server(Reply(200, about), at(2, "completed")) as server:
+        kennel(server, "batch", str(tmp_path / "lines.jsonl"), "-r", "books", *options)
+    assert server.asked[1].body["priority"] == priority
+
+
 def test_a_batch_leaves_what_is_not_finished_in_time_to_the_next_run(tmp_path: Path) -> None:
     about = {"retriever_id": "ret_1", "retriever_name": "books", "created_at": "now"}
     (tmp_path / "lines.jsonl").write_text('{"query": "a"}\n')

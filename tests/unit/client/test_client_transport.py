@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 
 import pytest
@@ -135,6 +136,25 @@ def test_a_closed_client_says_so() -> None:
         kennel.close()
         with pytest.raises(NoAnswer, match="make a new one"):
             kennel.get("books", "exec_1")
+
+
+def test_a_connection_that_is_made_while_the_client_is_closed_is_closed_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made: list[socket.socket] = []
+    connect = socket.create_connection
+    with fake_server() as server:
+        kennel = server.client()
+
+        def close_meanwhile(address: tuple[str, int], timeout_s: float) -> socket.socket:
+            kennel.close()
+            made.append(connect(address, timeout_s))
+            return made[-1]
+
+        monkeypatch.setattr(socket, "create_connection", close_meanwhile)
+        with pytest.raises(NoAnswer, match="make a new one"):
+            kennel.get("books", "exec_1")
+    assert [each.fileno() for each in made] == [-1]
 
 
 @pytest.mark.parametrize(("status", "error_class"), sorted(errors._BY_STATUS.items()))
