@@ -92,6 +92,7 @@ class _Examination:
             "def": (partial(lifetimes.look_at_definitions, redis, settings),),
             "batch": (partial(counters.look_at_batches, redis),),
             "lines": (partial(orphans.look_at_lines, redis),),
+            "alert_state": (partial(orphans.look_at_alert_states, redis),),
             "books": (partial(orphans.look_at_books, redis),),
         }
 

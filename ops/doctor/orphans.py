@@ -40,6 +40,12 @@ def look_at_lines(redis: Redis, names: Sequence[str]) -> Iterator[Fault]:
     return _look(redis, names, owners, "the lines of a batch that is gone")
 
 
+def look_at_alert_states(redis: Redis, names: Sequence[str]) -> Iterator[Fault]:
+    """What is remembered of an alert that is gone."""
+    owners = [keys.resource("alert", name.removeprefix(keys.alert_state(""))) for name in names]
+    return _look(redis, names, owners, "the state of an alert that is gone")
+
+
 def _look(redis: Redis, names: Sequence[str], owners: Sequence[str], found: str) -> Iterator[Fault]:
     """Each of `owners` is what the name at its place belongs to. One round trip."""
     existing = ask(redis, [("EXISTS", owner) for owner in owners])

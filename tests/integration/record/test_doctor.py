@@ -147,6 +147,10 @@ BREAKS: list[tuple[Break, set[tuple[str, str]]]] = [
         lambda client: client.hset(keys.books("ns_gone"), "none>pending", 1),
         {("orphaned key", keys.books("ns_gone"))},
     ),
+    (
+        lambda client: client.hset(keys.alert_state("alt_gone"), "last_fired_ms", 1),
+        {("orphaned key", keys.alert_state("alt_gone"))},
+    ),
     (lose_key(keys.batch("batch_a")), {("orphaned key", keys.batch_lines("batch_a"))}),
     *(
         (never_expire(name), {("key that never expires", name)})
