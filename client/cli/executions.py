@@ -50,7 +50,7 @@ def submit(
 ) -> int:
     """Submit an execution; print its id."""
     asked = {"limit": limit, "priority": priority or ("interactive" if wait else None)}
-    options = {name: value for name, value in asked.items() if value is not None}
+    options: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
     given = {**_inputs_object(inputs_json), **_named_inputs(inputs or ())}
     execution = session.kennel.submit(retriever, given, idempotency_key=idempotency_key, **options)
     if wait:
