@@ -76,6 +76,22 @@ def test_namespaces_take_turns_within_a_class(client: redis.Redis, ledger: Ledge
     assert nothing_is_left(client)
 
 
+def test_a_window_is_filled_again_when_half_of_it_is_left_and_nobody_passes_what_is_parked(
+    client: redis.Redis, ledger: Ledger, submit: Submit
+) -> None:
+    made = submit_many(submit, WINDOW + 20, "ns_a")
+    taken = [first_claim(client, ledger) for _ in range(WINDOW // 2 - 1)]
+    assert client.llen(NORMAL) == WINDOW // 2 + 1
+    assert (
+        submit("exec_late", namespace="ns_a")[0] == b"accepted"
+    )  # the window has room, but others wait for it
+    assert client.llen(NORMAL) == WINDOW // 2 + 1
+    taken.append(first_claim(client, ledger))
+    assert client.llen(NORMAL) == WINDOW
+    order = [claim.execution_id for claim in taken if claim is not None] + run_all(client, ledger)
+    assert order == [*made, "exec_late"]
+
+
 def test_a_lower_class_is_not_kept_waiting_for_ever(
     client: redis.Redis, ledger: Ledger, submit: Submit
 ) -> None:
