@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import socket
 import struct
@@ -80,6 +81,15 @@ def fcall(client: redis.Redis, function: str, *args: Argument) -> Any:
     return client.fcall(name, 0, *args)
 
 
+class Posted:
+    """A call that was sent without waiting for its reply. None: it is not known, and may never be."""
+
+    __slots__ = ("reply",)
+
+    def __init__(self) -> None:
+        self.reply: Any = None
+
+
 class Functions:
     """Calls functions of shared/lua on a connection that each thread keeps for itself.
 
@@ -93,18 +103,40 @@ class Functions:
 
     def call(self, function: str, *args: Argument) -> Any:
         """The function's reply. Raises what `AWAY` names when the server is; the next call reconnects."""
-        connection = getattr(self._held, "connection", None)
-        if connection is None:
-            connection = self._held.connection = self._client.connection_pool.get_connection()
         try:
-            name = scripts.function_name(function)
-            command = hiredis.pack_command(("FCALL", name, 0, *args))  # type: ignore[arg-type]
-            connection.send_packed_command((command,), check_health=False)
+            connection, posted = self._send(function, args)
+            for each in posted:
+                with contextlib.suppress(ResponseError):  # whoever posted it sees that there is no reply
+                    each.reply = connection.read_response()
             return connection.read_response()
         except ResponseError as error:
             if "Function not found" not in str(error):
                 raise
         return fcall(self._client, function, *args)
+
+    def post(self, function: str, *args: Argument) -> Posted:
+        """Send a call, and go on: the next `call` of this thread reads the reply before its own.
+
+        So a call costs neither a wait nor a change of threads. Raises as `call`; then what this thread has
+        posted and not had a reply to may be lost.
+        """
+        _, posted = self._send(function, args)
+        made = Posted()
+        self._held.posted = [*posted, made]
+        return made
+
+    def _send(self, function: str, args: Sequence[Argument]) -> tuple[Any, Sequence[Posted]]:
+        """The connection, and what was posted to it: those replies come first; after an error, never."""
+        held = self._held
+        connection = getattr(held, "connection", None)
+        if connection is None:
+            connection = held.connection = self._client.connection_pool.get_connection()
+            held.posted = []
+        posted, held.posted = held.posted, []
+        name = scripts.function_name(function)
+        command = hiredis.pack_command(("FCALL", name, 0, *args))  # type: ignore[arg-type]
+        connection.send_packed_command((command,), check_health=False)
+        return connection, posted
 
 
 def through_outage(call: Callable[[], T], *, patience_s: float) -> T:

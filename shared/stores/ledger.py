@@ -20,7 +20,7 @@ from shared.models.alert_run import AlertRun, Evaluation
 from shared.models.execution import Claim, ExecutionRequest, Told
 from shared.packing import packed
 from shared.queue_order import queues_in_turn
-from shared.redis_sync import Argument, Functions, text, texts, through_outage
+from shared.redis_sync import Argument, Functions, Posted, text, texts, through_outage
 from shared.settings import Settings
 
 _PATIENCE_S = 120.0  # an outage of a minute and a half makes nothing run again
@@ -133,19 +133,27 @@ class Ledger:
 
         Not worth a long wait: what could not be written goes with the next write.
         """
-        word = self._call(
-            "progress",
-            claim.execution_id,
-            claim.epoch,
-            number,
-            orjson.dumps(stage),
-            stages_completed,
-            detail,
-            figures,
-            *_arguments(told),
-            patience_s=_PROGRESS_PATIENCE_S,
-        )
+        arguments = _progress(claim, number, stage, stages_completed, detail, figures, told)
+        word = self._call("progress", *arguments, patience_s=_PROGRESS_PATIENCE_S)
         return text(word) != "lost"
+
+    def post_progress(
+        self,
+        claim: Claim,
+        number: int,
+        stage: str | None,
+        stages_completed: int,
+        detail: bytes,
+        figures: bytes,
+        told: Told = _NOTHING_TOLD,
+    ) -> Posted:
+        """Publish without waiting for the word, which is `lost` when it is no longer this attempt's.
+
+        Raises:
+            What `AWAY` names, at once.
+        """
+        arguments = _progress(claim, number, stage, stages_completed, detail, figures, told)
+        return self._functions.post("progress", *arguments)
 
     def checkpoint(self, claim: Claim, stage: str, total: int, rows: bytes, state: bytes) -> bool:
         """Keep what a later attempt goes on with; False when it is no longer this attempt's.
@@ -290,6 +298,19 @@ def given_up(max_attempts: int) -> bytes:
 def _flattened(pairs: Iterable[tuple[str, int]]) -> Iterator[Argument]:
     """One argument after the other."""
     return chain.from_iterable(pairs)
+
+
+def _progress(
+    claim: Claim,
+    number: int,
+    stage: str | None,
+    stages_completed: int,
+    detail: bytes,
+    figures: bytes,
+    told: Told,
+) -> tuple[Argument, ...]:
+    place = (number, orjson.dumps(stage), stages_completed)
+    return (claim.execution_id, claim.epoch, *place, detail, figures, *_arguments(told))
 
 
 def _arguments(told: Told) -> list[Argument]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
 import threading
@@ -15,6 +16,7 @@ from redis.exceptions import RedisError
 from shared.errors import Unavailable
 from shared.logs import log_event
 from shared.models.execution import Claim, StageEvent, StageEventType, Told
+from shared.redis_sync import AWAY, Posted
 from shared.stores.ledger import Ledger
 from workers.lease.interruptible import Interruptible
 
@@ -25,6 +27,8 @@ Snapshot = Callable[[], tuple[bytes, bytes]]
 
 # What a crash may cost: work that took longer is kept between two stages.
 CHECKPOINT_AFTER_S = 0.2
+# Progress that was posted, and whose reply nobody has read yet, is written once more after this.
+_CONFIRM_AFTER_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +103,9 @@ class Run:
         self._telling = threading.Lock()
         self._unsent: tuple[str | None, int, Snapshot] | None = None
         self._latest: tuple[str | None, int, Snapshot] | None = None
+        self._posted: list[Posted] = []  # whose replies are not known to have come
         self._events: list[tuple[StageEventType, Callable[[], bytes]]] = []
+        self._made: list[StageEvent] = []  # the first of them, as they are sent
         self._events_sent = 0
         self._written_at = time.monotonic()  # the claim wrote the first stage
         self._closed = False
@@ -140,7 +146,8 @@ class Run:
         """Tell how far it is: the keeper sends it when the interval of the last write has passed.
 
         So progress is never later than the interval, even if the next stage takes long, and no stage waits
-        for it. What `finish` overtakes is not sent at all. Without an interval every step is sent, at once.
+        for it. What `finish` overtakes is not sent at all. Without an interval every step is sent, at once,
+        and no stage waits for the reply.
         """
         with self._telling:
             self._unsent = self._latest = (stage, stages_completed, snapshot)
@@ -157,7 +164,8 @@ class Run:
         if self._keeper.progress_interval_s:
             self._keeper.flush_at(self._written_at + self._keeper.progress_interval_s)
         else:
-            self.flush()
+            self._post()
+            self._keeper.flush_at(self._written_at + _CONFIRM_AFTER_S)
 
     def tell(self, event_type: StageEventType, members: Callable[[], bytes]) -> None:
         """For those who follow the execution: it goes with the next write, which this does not wait for.
@@ -179,15 +187,42 @@ class Run:
             return Told()
 
     def _told(self) -> Told:
-        events = tuple(StageEvent(event_type, members()) for event_type, members in self._events)
-        return Told(self._events_sent, events)
+        for event_type, members in self._events[len(self._made) :]:
+            self._made.append(StageEvent(event_type, members()))
+        return Told(self._events_sent, tuple(self._made))
 
-    def flush(self) -> None:
-        """Send the latest unsent progress, if any."""
+    def _post(self) -> None:
+        """Send the latest progress. Its events go with what is sent later, too, until one has a reply."""
         with self._lock:
             if self._unsent is None or self._closed:
                 return
-            (stage, stages_completed, snapshot), self._unsent = self._unsent, None
+            self._read_replies()
+            stage, stages_completed, snapshot = self._unsent
+            self._number += 1
+            self._written_at = time.monotonic()
+            with contextlib.suppress(*AWAY):  # else the keeper sends it
+                self._posted.append(
+                    self._keeper.ledger.post_progress(
+                        self.claim, self._number, stage, stages_completed, *snapshot(), self._told()
+                    )
+                )
+                self._unsent = None
+
+    def _read_replies(self) -> None:
+        """Of what was posted, in their order, as far as they have come."""
+        while self._posted and self._posted[0].reply is not None:
+            self.lost |= self._posted.pop(0).reply == b"lost"
+
+    def flush(self) -> None:
+        """Send the latest progress, unless it is known to have arrived."""
+        with self._lock:
+            self._read_replies()
+            unsent = self._latest if self._posted else self._unsent
+            if unsent is None or self._closed:
+                return
+            stage, stages_completed, snapshot = unsent
+            self._unsent = None
+            self._posted.clear()  # this says all that they said
             self._number += 1
             self._written_at = time.monotonic()
             told = self._told()
@@ -196,7 +231,7 @@ class Run:
                     self.claim, self._number, stage, stages_completed, *snapshot(), told
                 )
                 self._events_sent += len(told.events)
-                del self._events[: len(told.events)]
+                del self._events[: len(told.events)], self._made[: len(told.events)]
             except (Unavailable, RedisError) as error:  # the next write has it all
                 log_event(log, "progress.failed", level=logging.WARNING, error=str(error),
                           execution_id=self.claim.execution_id)  # fmt: skip
@@ -237,8 +272,8 @@ class Run:
     def due_at(self) -> float | None:
         """When something must be written (monotonic s), or None."""
         due = []
-        if self._unsent is not None:
-            due.append(self._written_at + self._keeper.progress_interval_s)
+        if (progress_at := self._progress_due_at()) is not None:
+            due.append(progress_at)
         if self._checkpoint is not None:
             due.append(self._kept_at + CHECKPOINT_AFTER_S)
         return min(due, default=None)
@@ -247,11 +282,18 @@ class Run:
         """Whatever is due by then."""
         if self._checkpoint is not None and self._kept_at + CHECKPOINT_AFTER_S <= now:
             self.save()
-        if self._unsent is not None and self._written_at + self._keeper.progress_interval_s <= now:
+        progress_at = self._progress_due_at()
+        if progress_at is not None and progress_at <= now:
             self.flush()
+
+    def _progress_due_at(self) -> float | None:
+        if self._unsent is not None:
+            return self._written_at + self._keeper.progress_interval_s
+        return self._written_at + _CONFIRM_AFTER_S if self._posted else None
 
     def close(self) -> None:
         """Nothing is written after this: the outcome is about to be."""
         with self._lock:
             self._closed = True
             self._unsent = self._checkpoint = None
+            self._posted.clear()
