@@ -358,13 +358,17 @@ class Pipeline:
     def _measure(self, entry: StageEntry) -> None:
         stage_id = entry.planned.stage_id
         self._meter.observe(STAGE_TIME, entry.duration_ms / 1000, stage_id)
-        self._meter.count(STAGE_ERRORS, int(entry.error is not None), stage_id)
+        if entry.error is not None:
+            self._meter.count(STAGE_ERRORS, label=stage_id)
 
     def _log(self, entry: StageEntry) -> None:
+        level = logging.WARNING if entry.error else logging.DEBUG
+        if not log.isEnabledFor(level):
+            return
         log_event(
             log,
             "stage.failed" if entry.error else "stage.completed",
-            level=logging.WARNING if entry.error else logging.DEBUG,
+            level=level,
             execution_id=self._claim.execution_id,
             stage=entry.planned.name,
             attempt=self._claim.attempt,

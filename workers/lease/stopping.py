@@ -10,14 +10,16 @@ import time
 class StopFlag:
     """Set once, never cleared. In memory shared across fork, because signals reach the main process only."""
 
-    _FORMAT = "d"  # monotonic seconds of the stop, 0 = running; one clock for all processes of a machine
+    _FORMAT = struct.Struct(
+        "d"
+    )  # monotonic seconds of the stop, 0 = running; one clock for all processes of a machine
 
     def __init__(self) -> None:
-        self._memory = mmap.mmap(-1, struct.calcsize(self._FORMAT))
+        self._memory = mmap.mmap(-1, self._FORMAT.size)
 
     def set(self) -> None:
         if not self.is_set():
-            self._memory[:] = struct.pack(self._FORMAT, time.monotonic())
+            self._memory[:] = self._FORMAT.pack(time.monotonic())
 
     def is_set(self) -> bool:
         return self._at() > 0
@@ -28,5 +30,5 @@ class StopFlag:
         return time.monotonic() - at if at else 0.0
 
     def _at(self) -> float:
-        at: float = struct.unpack(self._FORMAT, self._memory[:])[0]
+        at: float = self._FORMAT.unpack_from(self._memory)[0]
         return at
