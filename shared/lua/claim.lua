@@ -70,9 +70,7 @@ define('claim', function(args)
   return take_or_park(record, now, args[2], args[3], tonumber(args[4])) or { 'waiting' }
 end)
 
--- Pop messages until one can be claimed, at most `tries`: duplicates of ended executions are dropped here.
--- `queues` are names, of which the first that has a message is asked. A message that is not ours to read goes back,
--- and the caller stops.
+-- The oldest message of the first queue that has one, and the name of that queue, or nil.
 local function pop(queues)
   for i = 1, #queues do -- LMPOP, the one command for this, costs twice as much
     local message = redis.call('RPOP', queues[i])
@@ -80,6 +78,8 @@ local function pop(queues)
   end
 end
 
+-- Pop messages until one can be claimed, at most `tries`: duplicates of ended executions are dropped here.
+-- A message that is not ours to read goes back, and the caller stops.
 local function take_next(queues, now, nonce, worker, lease_ms, tries)
   for _ = 1, tries do
     local message, queue = pop(queues)
